@@ -1,0 +1,54 @@
+# Everything here does its own set-up, from nothing but Python 3.11 and pip, into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: help install demo test test-faults test-seeds lint format compile clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+
+install: $(VENV)/.runtime ## install kubedistill into .venv
+
+demo: $(VENV)/.runtime ## distil, gate and promote a student on real data
+	$(BIN)/kubedistill run pipelines/recipes/digits.yaml --output runs/demo
+
+test: $(VENV)/.development ## run the tests
+	$(BIN)/python -m pytest --durations=10
+
+test-faults: $(VENV)/.development ## kill and interrupt runs at many points
+	$(BIN)/python -m pytest tests/faults
+
+test-seeds: $(VENV)/.development ## check the figures that the README claims, over seeds 0 to 4
+	$(BIN)/python -m pytest tests/seeds -s
+
+lint: $(VENV)/.development ## style, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.development ## format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+compile: $(VENV)/.development ## regenerate everything that is generated and kept
+	$(BIN)/python -m pipelines.compiling
+
+clean: ## remove the environment and results
+	rm -rf $(VENV) runs build .kubedistill
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kubedistill needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV) (a minute or two, once)"
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.development: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV) (a minute or two, once)"
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime

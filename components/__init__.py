@@ -1,0 +1,1 @@
+"""kubedistill's pipeline components, one folder per step."""

@@ -1,0 +1,119 @@
+"""Which columns a data set needs, and what may be in them."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+import pyarrow as pa
+
+from components.shared.errors import UserError
+from components.shared.recipe import DataSpec
+
+Role = Literal["id", "label", "feature", "image", "split"]
+
+TEXT = "text"
+WHOLE = "whole number"
+NUMBER = "number"
+BOOLEAN = "true/false"
+BYTES = "bytes"
+NUMBERS = "list of numbers"
+EMPTY = "only missing values"
+OTHER = "other"
+
+ALLOWED: dict[Role, tuple[str, ...]] = {
+    "id": (TEXT, WHOLE),
+    "label": (TEXT, WHOLE, NUMBER, BOOLEAN, EMPTY),
+    "feature": (WHOLE, NUMBER, BOOLEAN),
+    "image": (BYTES, NUMBERS),
+    "split": (TEXT, EMPTY),
+}
+"""Kinds of values that a column may hold. A label of kind number has to be whole: that is what a
+column of whole numbers becomes once a value is missing."""
+
+_EXPECTED: dict[Role, str] = {
+    "id": "text or whole numbers",
+    "label": "class names or whole numbers",
+    "feature": "numbers",
+    "image": "encoded images (binary) or flat lists of numbers",
+    "split": "the words labelled, unlabelled and test",
+}
+
+
+def kind_of(arrow_type: pa.DataType) -> str:
+    """What a column of this Arrow type holds, in the words of the recipe."""
+    types = pa.types
+    if types.is_dictionary(arrow_type):
+        return kind_of(arrow_type.value_type)
+    if types.is_list(arrow_type) or types.is_large_list(arrow_type):
+        return NUMBERS if kind_of(arrow_type.value_type) in (WHOLE, NUMBER) else OTHER
+    if types.is_fixed_size_list(arrow_type):
+        return NUMBERS if kind_of(arrow_type.value_type) in (WHOLE, NUMBER) else OTHER
+    kinds = {
+        TEXT: types.is_string(arrow_type) or types.is_large_string(arrow_type),
+        WHOLE: types.is_integer(arrow_type),
+        NUMBER: types.is_floating(arrow_type),
+        BOOLEAN: types.is_boolean(arrow_type),
+        BYTES: types.is_binary(arrow_type) or types.is_large_binary(arrow_type),
+        EMPTY: types.is_null(arrow_type),
+    }
+    return next((kind for kind, holds in kinds.items() if holds), OTHER)
+
+
+def roles_of(spec: DataSpec) -> dict[str, Role]:
+    """Every column that ``spec`` uses, with what it is used for.
+
+    Raises:
+        UserError: one column is used for two things, or has a name that is taken.
+    """
+    features: dict[str, Role] = (
+        dict.fromkeys(spec.input.columns, "feature")
+        if spec.input.kind == "tabular"
+        else {spec.input.column: "image"}
+    )
+    others: list[tuple[str, Role]] = [(spec.id, "id"), (spec.label, "label")]
+    if spec.split.by == "column":
+        others.append((spec.split.column, "split"))
+    roles = dict(features)
+    for name, role in others:
+        if name in roles:
+            raise UserError(f"data: the column {name!r} is used as {roles[name]} and as {role}")
+        roles[name] = role
+    if roles.get("split", "split") != "split":
+        raise UserError(
+            f"data: the {roles['split']} column is called 'split', a name that is reserved for the "
+            "split; rename the column"
+        )
+    return roles
+
+
+def check_columns(schema: pa.Schema, roles: dict[str, Role], where: str) -> None:
+    """Check that every column is there and holds what its role needs.
+
+    Raises:
+        UserError: naming the column, what it should hold, and the nearest name if it is missing.
+    """
+    for name, role in roles.items():
+        found = schema.names.count(name)
+        if found == 0:
+            raise UserError(
+                f"{where}: there is no column {name!r}, which data uses as {role}; "
+                f"{nearest(name, schema.names)}"
+            )
+        if found > 1:
+            raise UserError(f"{where}: there are {found} columns called {name!r}")
+        arrow_type = schema.field(name).type
+        if kind_of(arrow_type) not in ALLOWED[role]:
+            raise UserError(
+                f"{where}: the {role} column {name!r} is of type {arrow_type}, "
+                f"but should hold {_EXPECTED[role]}"
+            )
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint at what was probably meant by a name that is not among ``names``."""
+    known = list(names)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    shown = ", ".join(repr(other) for other in known[:10])
+    return f"there are {shown}" + (f" and {len(known) - 10} more" if len(known) > 10 else "")

@@ -1,0 +1,1 @@
+"""Measure every arm on the same test rows, and decide on promotion."""

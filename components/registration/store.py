@@ -1,0 +1,102 @@
+"""Where MLflow keeps its records: the tracking URI, and the lock of a store on this machine."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from components.shared.errors import UserError
+
+_LOCK_TIMEOUT_S = 120.0
+_LOCK_POLL_S = 0.1
+
+
+class StoreLocked(Exception):  # noqa: N818 - reads as an event
+    """Another process kept the lock of a local store for too long."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow tracking server, or an SQLite database on this machine."""
+
+    uri: str
+    database: Path | None
+    """The SQLite file, absolute; null for a server."""
+
+    @property
+    def public_uri(self) -> str:
+        """The URI without user, password and query."""
+        if self.database is not None:
+            return self.uri
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+
+    @property
+    def artifact_location(self) -> str | None:
+        """Where new experiments keep their files: beside the database, or as the server says."""
+        return None if self.database is None else (self.database.parent / "artifacts").as_uri()
+
+    def redact(self, text: str) -> str:
+        """``text`` without the credentials of this URI."""
+        user_info, at, _ = urlsplit(self.uri).netloc.rpartition("@")
+        return text.replace(self.uri, self.public_uri).replace(user_info + at, "") if at else text
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes of this machine out; a server has no such lock.
+
+        Raises:
+            StoreLocked: another process held the lock for two minutes.
+        """
+        if self.database is None:
+            yield
+            return
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        path = self.database.with_name(f"{self.database.name}.lock")
+        with path.open("ab") as file:
+            deadline = time.monotonic() + _LOCK_TIMEOUT_S
+            while not _try_lock(file.fileno()):
+                if time.monotonic() > deadline:
+                    raise StoreLocked(f"{path}: another run has held it for {_LOCK_TIMEOUT_S:g} s")
+                time.sleep(_LOCK_POLL_S)
+            yield
+
+
+def locate(tracking_uri: str) -> Store:
+    """The store that a tracking URI names; empty means ``MLFLOW_TRACKING_URI``.
+
+    Raises:
+        UserError: no URI is given, or it is of a kind that MLflow no longer writes to.
+    """
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri:
+        raise UserError(
+            "no MLflow tracking URI: pass tracking_uri or set MLFLOW_TRACKING_URI, for example to "
+            "http://mlflow:5000 or sqlite:///mlflow.db"
+        )
+    parts = urlsplit(uri)
+    if parts.scheme in ("", "file"):
+        raise UserError(
+            f"tracking URI {uri}: MLflow keeps no registry in plain folders any more; "
+            f"use a database, for example sqlite:///{parts.path.rstrip('/')}/mlflow.db"
+        )
+    if parts.scheme != "sqlite":
+        return Store(uri, None)
+    # sqlite:///relative.db and sqlite:////absolute.db: the first slash belongs to the URI.
+    name = parts.path[1:]
+    if not name or name == ":memory:":
+        raise UserError(f"tracking URI {uri}: should name a file, as in sqlite:///mlflow.db")
+    database = Path(name).resolve()
+    return Store(f"sqlite:///{database}", database)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

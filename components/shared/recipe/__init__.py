@@ -1,0 +1,49 @@
+"""The recipe: one YAML file that describes a distillation."""
+
+from components.shared.recipe.data import (
+    ColumnSplit,
+    DataSpec,
+    ImageInput,
+    RandomSplit,
+    TabularInput,
+    ValidationSpec,
+)
+from components.shared.recipe.document import Recipe, recipe_schema
+from components.shared.recipe.gates import EvaluationSpec, Gates, RegistrySpec
+from components.shared.recipe.loading import load_recipe, parse_section
+from components.shared.recipe.models import (
+    BundleTeacher,
+    CnnSpec,
+    DistillationSpec,
+    MlpSpec,
+    ModelSpec,
+    StudentSpec,
+    StudentTrainingSpec,
+    TrainedTeacher,
+    TrainingSpec,
+)
+
+__all__ = [
+    "BundleTeacher",
+    "CnnSpec",
+    "ColumnSplit",
+    "DataSpec",
+    "DistillationSpec",
+    "EvaluationSpec",
+    "Gates",
+    "ImageInput",
+    "MlpSpec",
+    "ModelSpec",
+    "RandomSplit",
+    "Recipe",
+    "RegistrySpec",
+    "StudentSpec",
+    "StudentTrainingSpec",
+    "TabularInput",
+    "TrainedTeacher",
+    "TrainingSpec",
+    "ValidationSpec",
+    "load_recipe",
+    "parse_section",
+    "recipe_schema",
+]

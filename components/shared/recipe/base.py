@@ -1,0 +1,27 @@
+"""What every part of a recipe has in common."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Spec(BaseModel):
+    """A frozen section of a recipe: no unknown keys, no NaN, no infinity."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def _as_list(value: Any) -> Any:
+    """Let ``steps: 400`` stand for ``steps: [400]``."""
+    return value if isinstance(value, list) else [value]
+
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Confidence = Annotated[float, Field(gt=0.5, lt=1)]
+
+Candidates = BeforeValidator(_as_list, json_schema_input_type=Any)
+"""Marks a list of candidates, in order of preference; a single value is a list of one."""

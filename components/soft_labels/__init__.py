@@ -1,0 +1,1 @@
+"""Run the teacher once, and keep what it says."""

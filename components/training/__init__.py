@@ -1,0 +1,1 @@
+"""Train teacher, student and baselines with one trainer."""

@@ -1,0 +1,66 @@
+"""Choosing among candidates on held-out training rows; the test rows play no part."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from components.shared.bundle import Candidate
+
+_MIN_HELD_OUT = 150
+
+
+def proportion_standard_error(share: float, rows: int) -> float:
+    """Standard error of a share of ``rows`` rows, with one success and one failure added.
+
+    The added rows keep it above zero where all rows agree (Agresti & Coull 1998).
+    """
+    smoothed = (share * rows + 1) / (rows + 2)
+    return math.sqrt(smoothed * (1 - smoothed) / (rows + 2))
+
+
+def within_one_standard_error(candidates: Sequence[Candidate]) -> int:
+    """The first candidate whose score is within one standard error of the best.
+
+    The order of the candidates is the order of preference (shorter training first), so that more
+    effort has to show more than noise (Breiman et al. 1984, the one-standard-error rule).
+    """
+    best = max(candidates, key=lambda candidate: candidate.score)
+    floor = best.score - best.standard_error
+    return next(i for i, candidate in enumerate(candidates) if candidate.score >= floor)
+
+
+def best_score(candidates: Sequence[Candidate]) -> int:
+    """The candidate with the highest score; the first of equals."""
+    return max(range(len(candidates)), key=lambda i: (candidates[i].score, -i))
+
+
+def held_out_size(rows: int, share: float) -> int:
+    """How many rows to hold out: the share, at least 150, and never more than half."""
+    return max(1, min(max(round(share * rows), _MIN_HELD_OUT), rows // 2))
+
+
+def hold_out(rows: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Split row indices at random into (fitted, held out)."""
+    order = torch.randperm(rows, generator=generator)
+    size = held_out_size(rows, share)
+    return order[size:], order[:size]
+
+
+def stratified_folds(
+    labels: Tensor, folds: int, generator: torch.Generator
+) -> list[tuple[Tensor, Tensor]]:
+    """Folds of (fitted, held out) row indices with every class spread evenly.
+
+    Args:
+        labels: class indices, shape (rows,).
+        folds: number of folds.
+        generator: source of the order within each class.
+    """
+    shuffled = torch.randperm(len(labels), generator=generator)
+    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
+    fold_of = torch.empty(len(labels), dtype=torch.int64)
+    fold_of[by_class] = torch.arange(len(labels)) % folds
+    rows = torch.arange(len(labels))
+    return [(rows[fold_of != fold], rows[fold_of == fold]) for fold in range(folds)]

@@ -1,0 +1,1 @@
+"""The pipeline, its recipes, and the command line that compiles and runs it."""

@@ -1,0 +1,85 @@
+"""Progress of a run: live bars on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from components.shared.recipe import Recipe
+from pipelines.cli.console import console
+
+Listener = Callable[[dict[str, Any]], None]
+
+_PLAIN_INTERVAL = 5.0
+"""Least seconds between two progress lines where there is no terminal."""
+
+
+@contextmanager
+def follow(recipe: Recipe) -> Iterator[Listener]:
+    """Yield a listener that shows each step's progress until the block ends."""
+    console.print(f"[bold]{recipe.name}[/] seed {recipe.seed}")
+    if not console.is_terminal:
+        yield _PlainLines()
+        return
+    with Progress(
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[detail]}", style="dim"),
+        console=console,
+        transient=False,
+    ) as progress:
+        yield _LiveBars(progress)
+
+
+class _PlainLines:
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._started: dict[str, float] = {}
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        step, now = event.get("step", ""), event["time"]
+        match event["event"]:
+            case "started":
+                self._started[step] = self._last = now
+                console.print(f"{step}: started", markup=False)
+            case "progress" if now - self._last >= _PLAIN_INTERVAL:
+                self._last = now
+                console.print(f"{step}: {describe(event)}", markup=False)
+            case "finished":
+                console.print(f"{step}: done in {now - self._started[step]:.1f} s", markup=False)
+
+
+class _LiveBars:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._started = time.time()
+        self._task = progress.add_task("starting", total=None, detail="")
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "started":
+                self._started = event["time"]
+                self._progress.update(self._task, description=event["step"], detail="")
+            case "progress":
+                self._progress.update(
+                    self._task,
+                    total=event["total"],
+                    completed=event["done"],
+                    detail=describe(event),
+                )
+            case "finished":
+                seconds = event["time"] - self._started
+                self._progress.update(self._task, total=1, completed=1, detail=f"{seconds:.1f} s")
+                self._task = self._progress.add_task("", total=None, detail="")
+
+
+def describe(event: dict[str, Any]) -> str:
+    """One line for a ``progress`` event: how far, loss, rate, time left."""
+    parts = [event["activity"], f"{event['done']:,}/{event['total']:,} {event['unit']}"]
+    if "loss" in event:
+        parts.append(f"loss {event['loss']:.4f}")
+    parts += [f"{event['rate']:,.0f}/s", f"{event['seconds_left']:.0f} s left"]
+    return ", ".join(parts)

@@ -1,0 +1,39 @@
+"""``kubedistill validate``: check a recipe and its data without training anything."""
+
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+from components.shared.recipe import Recipe
+from pipelines.cli.console import console, print_json
+
+
+def validate_recipe(recipe: Recipe, docs: Path | None, as_json: bool) -> int:
+    """Resolve and validate the data as a run would, and say what was found.
+
+    Raises:
+        UserError: the data fail a check.
+    """
+    console.print("checking the data …")
+    from components.data_validation.resolve import resolve
+    from components.data_validation.validate import validate
+
+    with tempfile.TemporaryDirectory(prefix="kubedistill-") as temporary:
+        folder = Path(temporary)
+        with contextlib.redirect_stdout(io.StringIO()):
+            manifest = resolve(recipe.data, folder / "dataset")
+            result = validate(
+                folder / "dataset",
+                recipe.validation,
+                folder / "validation.json",
+                docs or folder / "docs",
+            )
+    if as_json:
+        print_json({"recipe": recipe.name, **result.model_dump(mode="json"), "rows": manifest.rows})
+    rows = ", ".join(f"{count:,} {split}" for split, count in manifest.rows.items())
+    console.print(f"[green]valid[/]: {rows} rows; classes {', '.join(manifest.classes)}")
+    console.print(f"{len(result.checks)} checks passed; digest {manifest.digest[:12]}")
+    if docs is not None:
+        console.print(str(docs / "index.html"), markup=False, soft_wrap=True)
+    return 0

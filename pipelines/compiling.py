@@ -1,0 +1,58 @@
+"""Compiling: a recipe to pipeline YAML, and every component to its own YAML."""
+
+import tempfile
+from pathlib import Path
+
+from kfp.compiler import Compiler
+from kfp.dsl.base_component import BaseComponent
+
+from components.compression import component as compression
+from components.data_validation import component as data_validation
+from components.evaluation import component as evaluation
+from components.registration import component as registration
+from components.shared.files import write_atomically
+from components.shared.recipe import Recipe, load_recipe, recipe_schema
+from components.soft_labels import component as soft_labels
+from components.training import component as training
+from pipelines.pipeline import build_pipeline
+
+STEP_MODULES = (data_validation, soft_labels, training, compression, evaluation, registration)
+
+
+def compile_recipe(recipe: Recipe) -> str:
+    """The pipeline of a recipe as YAML; the same bytes every time."""
+    return _compile(build_pipeline(recipe))
+
+
+def compile_components() -> dict[Path, str]:
+    """YAML of every component, by the path in the repository where it is kept."""
+    return {
+        Path(module.__name__.replace(".", "/")).parent / f"{name}.yaml": _compile(value)
+        for module in STEP_MODULES
+        for name, value in vars(module).items()
+        if isinstance(value, BaseComponent)
+    }
+
+
+def generated_files(root: Path) -> dict[Path, str]:
+    """Everything in the repository that is generated, with what it should contain."""
+    recipes = root / "pipelines" / "recipes"
+    return {
+        recipes / "recipe.schema.json": recipe_schema(),
+        root / "pipelines" / "compiled" / "digits.yaml": compile_recipe(
+            load_recipe(recipes / "digits.yaml")
+        ),
+        **{root / path: text for path, text in compile_components().items()},
+    }
+
+
+def _compile(component: BaseComponent) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "compiled.yaml"
+        Compiler().compile(component, str(path))
+        return path.read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for path, text in generated_files(Path(__file__).parents[1]).items():
+        write_atomically(path, text)

@@ -1,0 +1,59 @@
+"""``summary.json``: what a run came to, for scripts."""
+
+from typing import Any
+
+from components.shared.recipe import Recipe
+from components.shared.results import TRAINED_ARMS, ArmResult
+from pipelines.local import LocalRun
+
+
+def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
+    """The content of ``summary.json``.
+
+    ``timings_s`` has, per step, ``startup`` (from the end of the step before until this one's
+    libraries are imported; for the first step compiling too) and ``work``; ``total_s`` is the wall
+    time of the whole run.
+    """
+    evaluation, registration = run.evaluation, run.registration
+    arms = {name: evaluation.arms.get(name) for name in (*TRAINED_ARMS, "champion")}
+    steps = {
+        name: {"startup": round(timing.startup, 3), "work": round(timing.work, 3)}
+        for name, timing in run.timings.items()
+    }
+    return {
+        "format_version": 1,
+        "recipe": recipe.name,
+        "verdict": run.decision.verdict,
+        "summary": run.decision.summary,
+        "reasons": [check.reason for check in run.decision.checks if not check.passed],
+        "arms": {name: arm and _arm(arm) for name, arm in arms.items()},
+        "gap_recovered": evaluation.gap_recovered,
+        "retention": evaluation.retention,
+        "model": {
+            "name": registration.model,
+            "version": registration.version,
+            "alias": registration.alias,
+        },
+        "champion_before": run.decision.champion_version,
+        "mlflow_run_id": registration.mlflow_run_id,
+        "digests": {
+            "dataset": run.decision.dataset_digest,
+            "student": run.decision.student_digest,
+            **{name: arm.model_digest for name, arm in evaluation.arms.items()},
+        },
+        "seed": recipe.seed,
+        "timings_s": steps,
+        "total_s": round(run.seconds, 3),
+    }
+
+
+def _arm(arm: ArmResult) -> dict[str, Any]:
+    latency = arm.latency_ms
+    return {
+        "accuracy": arm.accuracy,
+        "accuracy_interval": [arm.accuracy_interval.lower, arm.accuracy_interval.upper],
+        "calibration_error": arm.calibration_error,
+        "parameters": arm.parameters,
+        "size_bytes": arm.size_bytes,
+        "latency_ms": {name: getattr(latency, name).value for name in ("p50", "p95", "p99")},
+    }

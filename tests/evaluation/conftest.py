@@ -1,0 +1,180 @@
+"""A small data set, and ONNX models of known quality, written in the formats of the pipeline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from components.shared.bundle import BUNDLE, CurvePoint, ModelBundle, Preprocessing
+from components.shared.dataset import MANIFEST, DatasetManifest, Shard
+from components.shared.deployable import DEPLOYABLE, INPUT_NAME, ONNX_FILE, OUTPUT_NAME, Deployable
+from components.shared.files import digest_of, sha256_file, write_atomically
+from components.shared.recipe import MlpSpec, TabularInput
+
+CLASSES = ["ant", "bee", "cat"]
+COLUMNS = ["a", "b", "c", "d"]
+TEST_ROWS = 240
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows whose class a linear model knows, with the manifest that describes them."""
+
+    folder: Path
+    inputs: np.ndarray
+    """Test rows, shape (rows, 4)."""
+    labels: np.ndarray
+    weights: np.ndarray
+    """Of the linear model that made the labels, shape (4, 3)."""
+    digest: str
+
+
+MakeProblem = Callable[..., Problem]
+MakeModel = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_problem() -> MakeProblem:
+    """Write a resolved data set: test rows and a few labelled ones."""
+
+    def make(folder: Path, test_rows: int = TEST_ROWS, hidden_label: int | None = None) -> Problem:
+        generator = np.random.default_rng(7)
+        weights = generator.normal(size=(4, 3))
+        rows = test_rows + 10
+        inputs = generator.normal(size=(rows, 4)).astype(np.float32)
+        labels = (inputs @ weights + 0.3 * generator.normal(size=(rows, 3))).argmax(axis=1)
+        names: list[str | None] = [CLASSES[label] for label in labels]
+        if hidden_label is not None:
+            names[hidden_label] = None
+        table = pa.table(
+            {
+                "id": [f"row-{number}" for number in range(rows)],
+                "label": names,
+                "split": ["test"] * test_rows + ["labelled"] * 10,
+                **{name: inputs[:, position] for position, name in enumerate(COLUMNS)},
+            }
+        )
+        folder.mkdir(parents=True)
+        path = folder / "rows.parquet"
+        pq.write_table(table, path)
+        shard = Shard(
+            path=path.name, rows=rows, bytes=path.stat().st_size, sha256=sha256_file(path)
+        )
+        digest = digest_of([shard.sha256, CLASSES])
+        manifest = DatasetManifest(
+            source="file:///data/insects.parquet",
+            id="id",
+            label="label",
+            input=TabularInput(columns=COLUMNS),
+            classes=CLASSES,
+            column_types={"id": "string", "label": "string", **dict.fromkeys(COLUMNS, "float")},
+            shards=[shard],
+            assignment=None,
+            split_column="split",
+            split_seed=None,
+            rows={"labelled": 10, "unlabelled": 0, "test": test_rows},
+            digest=digest,
+        )
+        write_atomically(folder / MANIFEST, manifest.model_dump_json())
+        return Problem(folder, inputs[:test_rows], labels[:test_rows], weights, digest)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def problem(make_problem: MakeProblem, tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    return make_problem(tmp_path_factory.mktemp("problem") / "dataset")
+
+
+def linear_model(weights: np.ndarray, softmax: bool = True) -> onnx.ModelProto:
+    """input @ weights, with a softmax."""
+    nodes = [helper.make_node("MatMul", [INPUT_NAME, "weights"], ["logits"])]
+    nodes.append(helper.make_node("Softmax" if softmax else "Identity", ["logits"], [OUTPUT_NAME]))
+    features, classes = weights.shape
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["rows", features])],
+        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["rows", classes])],
+        [numpy_helper.from_array(weights.astype(np.float32), "weights")],
+    )
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.fixture(scope="session")
+def make_model() -> MakeModel:
+    """Write a deployable folder with a linear model."""
+
+    def make(
+        folder: Path,
+        weights: np.ndarray,
+        *,
+        dataset_digest: str,
+        role: str = "student",
+        classes: list[str] = CLASSES,
+        columns: list[str] = COLUMNS,
+        softmax: bool = True,
+    ) -> Path:
+        folder.mkdir(parents=True)
+        onnx.save(linear_model(weights, softmax), folder / ONNX_FILE)
+        description = Deployable(
+            role=role,
+            input=TabularInput(columns=columns),
+            classes=classes,
+            parameters=weights.size,
+            dataset_digest=dataset_digest,
+            bundle_digest="b" * 64,
+            teacher_digest=None,
+            max_difference=0.0,
+            checked_rows=10,
+            onnx_sha256=sha256_file(folder / ONNX_FILE),
+        )
+        write_atomically(folder / DEPLOYABLE, description.model_dump_json())
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def arms(
+    problem: Problem, make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The four trained arms, from the teacher down to the hard-label arm."""
+    root = tmp_path_factory.mktemp("arms")
+    noise = np.random.default_rng(1).normal(size=problem.weights.shape)
+    scale = {"teacher": 0.0, "student": 0.1, "pseudo_label": 0.2, "hard_label": 1.0}
+    return {
+        arm: make_model(
+            root / arm, problem.weights + size * noise, dataset_digest=problem.digest, role=arm
+        )
+        for arm, size in scale.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def bundles(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Descriptions of the trained arms, as the report reads them; no weights."""
+    root = tmp_path_factory.mktemp("bundles")
+    for arm in ("teacher", "student", "hard_label", "pseudo_label"):
+        bundle = ModelBundle(
+            role=arm,
+            model=MlpSpec(family="mlp", hidden=[4]),
+            input=TabularInput(columns=COLUMNS),
+            preprocessing=Preprocessing(mean=[0.0] * 4, std=[1.0] * 4),
+            classes=CLASSES,
+            parameters=12,
+            seed=0,
+            dataset_digest=problem.digest,
+            soft_labels_digest=None,
+            selection=None,
+            curve=[CurvePoint(step=1, loss=1.0), CurvePoint(step=2, loss=0.5)],
+            weights_sha256="0" * 64,
+        )
+        write_atomically(root / arm / BUNDLE, bundle.model_dump_json())
+    return {path.name: path for path in root.iterdir()}
