@@ -1,5 +1,8 @@
 """Compiling: a recipe to pipeline YAML, and every component to its own YAML."""
 
+import ast
+import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -15,6 +18,9 @@ from components.shared.recipe import Recipe, load_recipe, recipe_schema
 from components.soft_labels import component as soft_labels
 from components.training import component as training
 from pipelines.pipeline import build_pipeline
+
+_DEFAULT_IN_COMMENT = re.compile(r"^(#.*\[Default: )(\{.*\})(\])$", re.MULTILINE)
+"""KFP's comment shows mappings in protobuf's order, which changes from process to process."""
 
 STEP_MODULES = (data_validation, soft_labels, training, compression, evaluation, registration)
 
@@ -50,7 +56,11 @@ def _compile(component: BaseComponent) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "compiled.yaml"
         Compiler().compile(component, str(path))
-        return path.read_text(encoding="utf-8")
+        return _DEFAULT_IN_COMMENT.sub(_sort_keys, path.read_text(encoding="utf-8"))
+
+
+def _sort_keys(match: re.Match[str]) -> str:
+    return match[1] + json.dumps(ast.literal_eval(match[2]), sort_keys=True) + match[3]
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def quantile_upper_bound(ordered: Sequence[float], share: float, confidence: flo
 
     It supposes independent values, and so covers the chance of one sample only. Latencies drift
     together: on a busy machine the median of one model was seen to change by tens of percent from
-    run to run, where the bound was within 1 % of it. It says nothing of another run or machine.
+    run to run, where the bound was within 3 % of it. It says nothing of another run or machine.
 
     Returns:
         Infinity where the sample is too small for a bound (1 - share**n < confidence).

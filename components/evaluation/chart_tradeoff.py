@@ -8,6 +8,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from components.evaluation.chart_labels import Box, Request, place
+from components.evaluation.chart_limits import Limit, allowed_area, gate_lines, limits
 from components.evaluation.charts import (
     Frame,
     Scale,
@@ -20,7 +21,7 @@ from components.evaluation.charts import (
     text,
 )
 from components.evaluation.formatting import latency, percent, short
-from components.shared.results import ArmName, Check, Decision, Evaluation
+from components.shared.results import ArmName, Decision, Evaluation
 
 WIDE = Frame(width=880, height=430, top=34, right=20, bottom=54, left=52)
 NARROW = Frame(width=360, height=420, top=34, right=12, bottom=54, left=44)
@@ -34,9 +35,9 @@ _APART = 17.0
 _FAR_LATENCY = 30.0
 """A latency gate so many times beyond the measured latencies is named at the edge instead."""
 _FAR_ACCURACY = 0.2
-_NAME_WIDTH, _FIGURE_WIDTH, _GATE_WIDTH = 7.8, 7.0, 6.4
+_NAME_WIDTH, _FIGURE_WIDTH = 7.8, 7.0
 """Generous widths of a character, since the font is the reader's."""
-_LABEL_HEIGHT, _GATE_HEIGHT = 32.0, 16.0
+_LABEL_HEIGHT = 32.0
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,6 @@ class Arm:
     upper: float
     p50: float
     p95: float
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A gate as a line in the chart."""
-
-    title: str
-    value: float
 
 
 def tradeoff_chart(
@@ -78,7 +71,7 @@ def tradeoff_chart(
     arms = _arms(evaluation, titles)
     if not arms:
         return Markup("")
-    least, most = _limits(evaluation, decision)
+    least, most = limits(evaluation, decision)
     x, y = _scales(arms, least, most, frame)
     centres = spread([x(arm.p50) for arm in arms], _APART)
     description = "; ".join(
@@ -88,7 +81,7 @@ def tradeoff_chart(
     )
     ticks = (int(frame.width // 80), 6)
     body = [
-        _allowed(frame, x, y, least, most),
+        allowed_area(frame, x, y, least, most),
         axes(frame, x, y, _latency_tick, lambda value: short(percent(value)), ticks),
         text(frame.left, 16, "accuracy", "axis-title"),
         text(
@@ -100,7 +93,7 @@ def tradeoff_chart(
         ),
     ]
     points, drawn = _points(arms, centres, x, y)
-    lines, taken = _gate_lines(frame, x, y, (least, most), drawn)
+    lines, taken = gate_lines(frame, x, y, (least, most), drawn)
     labels = _labels(arms, centres, y, frame, [*taken, *drawn])
     body += [lines, *labels, *points]
     return chart(frame, ident, "Accuracy against latency", description, body)
@@ -152,30 +145,6 @@ def _arms(evaluation: Evaluation, titles: dict[ArmName, str]) -> list[Arm]:
     ]
 
 
-def _limits(evaluation: Evaluation, decision: Decision) -> tuple[list[Limit], list[Limit]]:
-    """Least accuracies and largest latencies that the gates ask for."""
-    teacher = evaluation.arms["teacher"].accuracy
-    least, most = [], []
-    for check in decision.checks:
-        if not math.isfinite(check.threshold):
-            continue
-        if check.gate.startswith("gates.accuracy"):
-            least.append(
-                Limit(f"gate: accuracy {short(percent(check.threshold))}", check.threshold)
-            )
-        elif check.gate.startswith("gates.retention") and math.isfinite(teacher):
-            title = f"gate: {short(percent(check.threshold))} of the teacher"
-            least.append(Limit(title, check.threshold * teacher))
-        elif check.gate.startswith("gates.latency") and check.threshold > 0:
-            most.append(Limit(_latency_title(check), check.threshold))
-    return sorted(least, key=lambda limit: limit.value), most
-
-
-def _latency_title(check: Check) -> str:
-    percentile = check.gate.rpartition(".")[2].removesuffix("_ms")
-    return f"gate: {percentile} {_latency_tick(check.threshold)}"
-
-
 def _latency_tick(milliseconds: float) -> str:
     return short(latency(milliseconds))
 
@@ -204,79 +173,6 @@ def _scales(
         ),
         Scale((max(bottom - room, 0.0), min(top + room, 1.0 + room / 4)), frame.y_range),
     )
-
-
-def _inside(scale: Scale, value: float) -> bool:
-    return scale.domain[0] <= value <= scale.domain[1]
-
-
-def _allowed(
-    frame: Frame, x: Scale, y: Scale, least: Sequence[Limit], most: Sequence[Limit]
-) -> Markup:
-    """A tint over the part of the chart that meets the gates."""
-    bottom = y(max([y.domain[0], *(limit.value for limit in least)]))
-    right = x(max(min([x.domain[1], *(limit.value for limit in most)]), x.domain[0]))
-    if not (least or most) or right <= frame.left:
-        return Markup("")
-    return tag(
-        "rect",
-        x=frame.left,
-        y=frame.top,
-        width=right - frame.left,
-        height=max(bottom - frame.top, 0.0),
-        class_="allowed",
-    )
-
-
-def _gate_lines(
-    frame: Frame,
-    x: Scale,
-    y: Scale,
-    limits: tuple[Sequence[Limit], Sequence[Limit]],
-    drawn: Sequence[Box],
-) -> tuple[Markup, list[Box]]:
-    """Lines with their titles, and the boxes of these. What lies outside is named at the edge."""
-    left, right = frame.x_range
-    floor, ceiling = frame.y_range
-    least, most = limits
-    across = [limit for limit in least if _inside(y, limit.value)]
-    down = [limit for limit in most if _inside(x, limit.value)]
-    lines = [Box(left, y(limit.value) - 1, right - left, 2) for limit in across]
-    lines += [Box(x(limit.value) - 1, ceiling, 2, floor - ceiling) for limit in down]
-    parts = [line(left, y(limit.value), right, y(limit.value), "gate") for limit in across]
-    parts += [line(x(limit.value), ceiling, x(limit.value), floor, "gate") for limit in down]
-    taken: list[Box] = []
-
-    def title(words: str, corners: Sequence[tuple[float, float]]) -> None:
-        """Write at the first corner (upper left) where there is room, else at the first."""
-        width = _GATE_WIDTH * len(words)
-        boxes = [
-            Box(min(max(at_x, left), right - width), at_y, width, _GATE_HEIGHT)
-            for at_x, at_y in corners
-        ]
-        blocked = [*drawn, *lines, *taken]
-        free = (b for b in boxes if not any(b.overlaps(other, 0.5) for other in blocked))
-        box = next(free, boxes[0])
-        taken.append(box)
-        parts.append(text(box.x, box.y + 12, words, "gate-title halo"))
-
-    for limit in least:
-        if limit in across:
-            beside = (y(limit.value) - _GATE_HEIGHT - 3, y(limit.value) + 3)
-            columns = range(int(right), int(left), -20)
-            title(limit.title, [(column, row) for column in columns for row in beside])
-        else:
-            title(f"↓ {limit.title}", [(right, floor - 20)])
-    for limit in most:
-        rows = range(int(ceiling) + 2, int(floor) - 20, 18)
-        if limit in down:
-            at, width = x(limit.value), _GATE_WIDTH * len(limit.title)
-            title(limit.title, [(side, row) for row in rows for side in (at - width - 6, at + 6)])
-        elif limit.value < x.domain[0]:
-            title(f"← {limit.title}", [(left + 4, row) for row in rows])
-        else:
-            title(f"{limit.title} →", [(right, row) for row in rows])
-    return join(parts), [*taken, *lines]
 
 
 def _points(

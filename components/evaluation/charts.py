@@ -19,8 +19,8 @@ def tag(name: str, *children: str, **attributes: Attribute) -> Markup:
     Args:
         name: element name.
         children: text, or :class:`Markup` of other elements.
-        attributes: ``_`` stands for ``-``, a trailing ``_`` is dropped (``class_``), ``None`` leaves
-            the attribute out.
+        attributes: ``_`` stands for ``-``, a trailing ``_`` is dropped (``class_``), ``None``
+            leaves the attribute out.
     """
     written = [
         f' {key.rstrip("_").replace("_", "-")}="{escape(_text(value))}"'

@@ -5,6 +5,7 @@ import math
 _GAP = "\u00a0"
 """No-break space, between a number and its unit."""
 _MINUS = "\u2212"
+_TIMES = "\u00d7"
 MISSING = "\u2014"
 """What stands where there is no number."""
 
@@ -57,10 +58,10 @@ def integer(value: int) -> str:
 
 
 def ratio(value: float) -> str:
-    """How many times as large: 8.24 as ``8.2×``, 43.1 as ``43×``."""
+    """How many times as large: 8.24 as ``8.2`` and a times sign."""
     if not math.isfinite(value):
         return _absent(value)
-    return f"{value:.0f}×" if value >= 10 else f"{value:.1f}×"
+    return f"{value:.0f}{_TIMES}" if value >= 10 else f"{value:.1f}{_TIMES}"
 
 
 def fraction(value: float | None, digits: int = 3) -> str:

@@ -128,7 +128,7 @@ def _pseudo_label(evaluation: Evaluation) -> str:
     meaning = {
         "ahead": "The teacher's soft probabilities add to its plain predictions.",
         "level": (
-            "Plain pseudo-labels do as well here: that soft probabilities add anything is not shown."
+            "Plain pseudo-labels do as well here; a gain from soft probabilities is not shown."
         ),
         "behind": "Plain pseudo-labels do better here, and are the simpler choice.",
     }[_against(evaluation, "pseudo_label").standing]

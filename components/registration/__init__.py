@@ -1,7 +1,7 @@
 """Record every run in MLflow, and move the champion alias when a student has earned it.
 
 MLflow reads its settings from the environment, some of them at import, so that the defaults are
-set here, before any module of this package imports it. Whatever the user has set stays.
+set here, before any module of this package imports it.
 """
 
 import os
@@ -16,5 +16,11 @@ _MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 
-for _name, _value in _MLFLOW_DEFAULTS.items():
-    os.environ.setdefault(_name, _value)
+
+def set_mlflow_defaults() -> None:
+    """Quiet and bounded, where the user has not said otherwise."""
+    for name, value in _MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+set_mlflow_defaults()

@@ -8,6 +8,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from components.registration import set_mlflow_defaults
 from components.registration.store import Store
 from components.shared.errors import UserError
 
@@ -43,6 +44,8 @@ def connect(store: Store) -> MlflowClient:
     Raises:
         UserError: the file that the URI names is not an SQLite database.
     """
+    # Again: a process that was forked may have been given another environment since the import.
+    set_mlflow_defaults()
     if store.database is not None:
         with store.locked():
             if not store.database.exists():

@@ -5,6 +5,7 @@ shards of the user stay where they are, and are named by absolute path.
 """
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,7 +36,7 @@ def label_name(value: object) -> str | None:
     Whole numbers lose their ``.0``, which pandas gives them once a value is missing; true and false
     are 1 and 0, as in the recipe's ``data.classes``.
     """
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))

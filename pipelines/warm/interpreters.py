@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -24,6 +23,7 @@ _PROGRAM = '"$program_path/ephemeral_component.py"'
 _LONGEST_FOLDER = 90
 """Bytes; the kernel takes 107 for the path of a socket."""
 _STOP_TIMEOUT_S = 10.0
+CONC = 1
 
 
 class WarmInterpreters:
@@ -32,6 +32,7 @@ class WarmInterpreters:
     def __init__(self, folder: Path, images: Sequence[str]) -> None:
         self._folder = folder
         self._images = {image: str(position) for position, image in enumerate(images)}
+        self._seconds: dict[str, float] = {}
 
     def rewrite(self, pipeline: str) -> str:
         """The same compiled pipeline, with steps run by the warm interpreter of their image.
@@ -54,12 +55,14 @@ class WarmInterpreters:
         return text
 
     def import_seconds(self) -> dict[str, float]:
-        """Seconds that each image's interpreter took to import its modules; only those that are done."""
-        seconds = {}
+        """Seconds that each image's interpreter spent on imports, of those that have ended them.
+
+        It stays as it was at the end of the block.
+        """
         for image, name in self._images.items():
             with suppress(FileNotFoundError, ValueError):
-                seconds[image] = float((self._folder / f"{name}.seconds").read_text())
-        return seconds
+                self._seconds[image] = float((self._folder / f"{name}.seconds").read_text())
+        return self._seconds
 
 
 @contextmanager
@@ -85,9 +88,11 @@ def warm_interpreters(preload: Mapping[str, Sequence[str]]) -> Iterator[WarmInte
         servers = _start(folder, list(preload.values()))
         before = os.environ.get(FOLDER_VARIABLE)
         os.environ[FOLDER_VARIABLE] = str(folder)
+        warm = WarmInterpreters(folder, list(preload))
         try:
-            yield WarmInterpreters(folder, list(preload))
+            yield warm
         finally:
+            warm.import_seconds()
             os.environ.pop(FOLDER_VARIABLE)
             if before is not None:
                 os.environ[FOLDER_VARIABLE] = before
@@ -113,8 +118,9 @@ def _supported(folder: Path) -> bool:
 
 def _start(folder: Path, preload: list[Sequence[str]]) -> list[subprocess.Popen[bytes]]:
     servers = []
-    turn = os.open(os.devnull, os.O_RDONLY)  # always readable: the first one may go
+    turns = [os.open(os.devnull, os.O_RDONLY) for _ in range(CONC)]
     for name, modules in enumerate(preload):
+        turn = turns.pop(0)
         next_turn, done = os.pipe()
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(folder / str(name)))
@@ -134,8 +140,9 @@ def _start(folder: Path, preload: list[Sequence[str]]) -> list[subprocess.Popen[
             )
         os.close(turn)
         os.close(done)
-        turn = next_turn
-    os.close(turn)
+        turns.append(next_turn)
+    for turn in turns:
+        os.close(turn)
     return servers
 
 

@@ -9,16 +9,19 @@ Before a fork there are imports and nothing else: a library's thread pool does n
 but is made anew in the child when that is where it is first used.
 """
 
+import atexit
 import ctypes
 import fcntl
 import gc
 import importlib
 import os
+import runpy
 import select
 import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,9 +30,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-_REQUEST_TIMEOUT_S = 10.0
 _GRACE_S = 3.0
 """Between SIGTERM and SIGKILL for the steps of a run that died: time to save a checkpoint."""
+_SHELL_SIGNAL_BASE = 128
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -49,15 +52,10 @@ class Step:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def close(self) -> None:
-        """Let go of the step."""
-        self.client.close()
-        os.close(self.pidfd)
-
 
 @dataclass
 class Server:
-    """Forks for the requests on ``listener``, and follows the steps."""
+    """Forks for the requests that come to ``listener``, and follows the steps."""
 
     folder: Path
     listener: socket.socket
@@ -76,34 +74,165 @@ class Server:
         """Handle what has happened, or wait for it for at most ``timeout`` seconds."""
         handlers = {self.listener.fileno(): self._start_step}
         for step in self.steps:
-            handlers[step.pidfd] = partial(self._end_step, step)
             handlers[step.client.fileno()] = partial(self._follow_client, step)
+            handlers[step.pidfd] = partial(self._end_step, step)
         ready, _, _ = select.select(list(handlers), [], [], timeout)
         for descriptor in ready:
             handlers[descriptor]()
 
     def _start_step(self) -> None:
         client, _ = self.listener.accept()
-        client.settimeout(_REQUEST_TIMEOUT_S)
-        try:
-            header, streams, _, _ = socket.recv_fds(client, 8, 3)
-            with client.makefile("rb") as file:
-                request = file.read(int.from_bytes(header))
-        except OSError:
+        header, streams, _, _ = socket.recv_fds(client, 8, 3)
+        size = int.from_bytes(header)
+        request = client.recv(size, socket.MSG_WAITALL)
+        if not request or len(request) < size:  # the client was killed
             client.close()
             return
         # Until this process knows the child, and the child has its own handlers, signals wait.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        run = os.getpid()
+        server = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_step(run, client)
+            self._leave(server)
+            client.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             run_step(request, streams)
-        step = Step(pid, os.pidfd_open(pid), client)
-        self.steps.append(step)
-        with suppress(OSError):
+        with suppress(OSError):  # the child does it too: whoever comes first
             os.setpgid(pid, pid)
+        self.steps.append(Step(pid, os.pidfd_open(pid), client))
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for stream in streams:
             os.close(stream)
+
+    def _leave(self, server: int) -> None:
+        """In a new child: be no server any more, but die with it."""
+        os.setpgid(0, 0)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != server:
+            os._exit(1)
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        self.listener.close()
+        for step in self.steps:
+            step.client.close()
+            os.close(step.pidfd)
+        for descriptor in self.private:
+            os.close(descriptor)
+
+    def _follow_client(self, step: Step) -> None:
+        try:
+            numbers = step.client.recv(64)
+        except ConnectionError:
+            numbers = b""
+        for number in numbers:
+            step.signal(number)
+        if not numbers:  # the client was killed, and the step goes with it
+            step.signal(signal.SIGKILL)
+            self._end_step(step)
+
+    def _end_step(self, step: Step) -> None:
+        if step not in self.steps:
+            return
+        self.steps.remove(step)
+        _, waited = os.waitpid(step.pid, 0)
+        code = os.waitstatus_to_exitcode(waited)
+        with suppress(ConnectionError):
+            step.client.send(bytes([code if code >= 0 else _SHELL_SIGNAL_BASE - code]))
+        step.client.close()
+        os.close(step.pidfd)
+
+    def _on_lifeline(self, _number: int, _frame: FrameType | None) -> None:
+        if not select.select([0], [], [], 0)[0]:
+            return
+        for step in self.steps:
+            if not step.signalled:
+                step.signal(signal.SIGTERM)
+        running = {step.pidfd for step in self.steps}
+        deadline = time.monotonic() + _GRACE_S
+        while running and time.monotonic() < deadline:
+            running.difference_update(select.select(list(running), [], [], 0.1)[0])
+        for step in self.steps:  # ended ones too, for what they left in their group
+            step.signal(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os._exit(0)
+
+
+def run_step(request: bytes, streams: list[int]) -> NoReturn:
+    """Become what a new ``python -m MODULE ARGUMENT...`` is, as far as a step can tell; then end.
+
+    Args:
+        request: as the client's ``encode_request`` made it.
+        streams: descriptors of standard input, output and error.
+    """
+    cwd, count, *fields = os.fsdecode(request).split("\0")
+    _, module, *arguments = fields[: int(count)]
+    for descriptor, stream in enumerate(streams):
+        os.dup2(stream, descriptor)
+        os.close(stream)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(dict(pair.split("=", 1) for pair in fields[int(count) :]))
+    sys.argv = [module, *arguments]
+    if not sys.flags.safe_path:
+        sys.path[0] = cwd
+    importlib.invalidate_caches()
+    # Python seeds `random` after a fork by itself; torch's generator starts from a constant.
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed()
+    status = 1
+    try:
+        status = _run_module(module)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        # Like multiprocessing's children, without the destructors of C libraries: they wait for
+        # threads that a fork does not copy (onnxruntime's never ends).
+        os._exit(status)
+
+
+def _run_module(module: str) -> int:
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) & 0xFF
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        return _SHELL_SIGNAL_BASE + signal.SIGINT if interrupted else 1
+    return 0
+
+
+def main(folder: str, name: str, descriptors: list[int], modules: list[str]) -> NoReturn:
+    """Import ``modules`` when it is this server's turn or a step waits; serve until the end.
+
+    A step that waits is also served between two imports.
+    """
+    if not sys.flags.safe_path:
+        sys.path[0] = os.getcwd()  # noqa: PTH109 - as `python -m` has it
+    listener, turn, done = descriptors
+    server = Server(Path(folder), socket.socket(fileno=listener), [turn, done])
+    server.follow_run()
+    select.select([turn, listener], [], [])
+    start = time.perf_counter()
+    for module in modules:
+        # A step that needs a broken module imports it itself, and shows why it fails.
+        with suppress(Exception, SystemExit):
+            importlib.import_module(module)
+        server.serve(timeout=0)
+    seconds = time.perf_counter() - start
+    (server.folder / f"{name}.seconds").write_text(f"{seconds:.3f}")
+    for descriptor in server.private:
+        os.close(descriptor)
+    server.private.clear()
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no collection in a step need look at it
+    while True:
+        server.serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], [int(number) for number in sys.argv[3:6]], sys.argv[6:])

@@ -37,6 +37,7 @@ def error_of(*overrides: str) -> str:
         ("registry.alias=v2", "registry.alias: 'latest' and 'v<number>' are reserved"),
         ("data.input={kind: tabular, columns: [a, a]}", "column 'a' is listed more than once"),
         ("data.input={kind: tabular, columns: [a]}", "teacher.model.family is cnn"),
+        ("gates.confidence=0.99", "latency is measured at evaluation.confidence 0.95; raise"),
         ("data.classes=[a, a]", "data.classes: a class is listed more than once"),
     ],
 )
@@ -49,6 +50,12 @@ def test_all_mistakes_are_reported_at_once() -> None:
     assert "seed:" in message
     assert "did you mean batch_size?" in message
     assert "gates.size.max_bytes:" in message
+
+
+def test_latency_gate_with_too_few_calls_to_ever_pass_is_refused() -> None:
+    message = error_of("gates.latency.p99_ms=1", "evaluation.calls=298")
+    assert "gates.latency.p99_ms needs evaluation.calls of at least 299" in message
+    load_recipe(DIGITS, ["gates.latency.p99_ms=1", "evaluation.calls=299"])
 
 
 @pytest.mark.parametrize("override", ["seed", "=1", "seed.x=1", ".=1"])

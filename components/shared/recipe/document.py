@@ -1,6 +1,7 @@
 """The whole recipe."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,25 @@ class Recipe(Spec):
                 raise ValueError(f"{role}.training.shift is for images, but the input is tabular")
         return self
 
+    @model_validator(mode="after")
+    def _latency_can_be_judged(self) -> "Recipe":
+        gate, measured = self.gates.latency, self.evaluation
+        if gate is None:
+            return self
+        if self.gates.confidence > measured.confidence:
+            raise ValueError(
+                f"gates.confidence is {self.gates.confidence:g}, but latency is measured at "
+                f"evaluation.confidence {measured.confidence:g}; raise the latter"
+            )
+        for name, share in _PERCENTILES.items():
+            needed = _calls_needed(share, measured.confidence)
+            if getattr(gate, name) is not None and measured.calls < needed:
+                raise ValueError(
+                    f"gates.latency.{name} needs evaluation.calls of at least {needed} at "
+                    f"confidence {measured.confidence:g}, not {measured.calls}"
+                )
+        return self
+
     def with_absolute_paths(self, folder: Path) -> "Recipe":
         """The same recipe, with relative local paths resolved against ``folder``."""
         data = self.data.model_copy(update={"uri": _absolute(self.data.uri, folder)})
@@ -54,6 +74,14 @@ class Recipe(Spec):
             uri = _absolute(self.teacher.uri, folder)
             changes["teacher"] = self.teacher.model_copy(update={"uri": uri})
         return self.model_copy(update=changes)
+
+
+_PERCENTILES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
+
+
+def _calls_needed(share: float, confidence: float) -> int:
+    """Calls from which the slowest one bounds a percentile at all: share**calls <= 1 - confidence."""
+    return math.ceil(math.log(1 - confidence) / math.log(share))
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -14,7 +14,7 @@ class EvaluationSpec(Spec):
     """Threads of ONNX Runtime."""
     warmup: PositiveInt = 200
     """Calls of each model before the first that counts."""
-    calls: Annotated[int, Field(ge=100)] = 3000
+    calls: Annotated[int, Field(ge=100)] = 10_000
     """Counted calls of each model."""
     confidence: Confidence = 0.95
     """Level of the confidence intervals in the evaluation."""

@@ -1,0 +1,210 @@
+"""Which files are taken, and which are refused."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from components.data_validation.resolve import resolve
+from components.shared.dataset import Dataset
+from components.shared.errors import UserError
+
+PICTURES = {"kind": "image", "column": "image", "size": [3, 4, 6]}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Images of two sizes in the class folders cat and dog; cats are red, dogs are blue."""
+    for name, colour in {"cat": (255, 0, 0), "dog": (0, 0, 255)}.items():
+        for index in range(10):
+            path = tmp_path / "pictures" / name / "more" / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (12 + index, 8), colour).save(path)
+    return tmp_path / "pictures"
+
+
+def test_digits_become_parquet_with_images_of_64_values(tmp_path, spec):
+    size = {"kind": "image", "column": "image", "size": [1, 8, 8]}
+    split = {"by": "random", "labelled": 100, "unlabelled": 900, "test": 797}
+    manifest = resolve(spec("builtin://digits", input=size, split=split), tmp_path / "dataset")
+
+    assert manifest.rows == {"labelled": 100, "unlabelled": 900, "test": 797}
+    assert manifest.classes == [str(digit) for digit in range(10)]
+    test = Dataset.open(tmp_path / "dataset").load("test")
+    assert test.inputs.shape == (797, 1, 8, 8)
+    assert (test.inputs.min(), test.inputs.max()) == (0, 16)
+    assert test.ids[0].startswith("digits-")
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "classes"),
+    [
+        ("breast_cancer", ["mean radius", "worst area"], ["benign", "malignant"]),
+        ("wine", ["alcohol", "od280/od315_of_diluted_wines"], ["class_0", "class_1", "class_2"]),
+    ],
+)
+def test_builtin_tables_keep_their_column_names(tmp_path, spec, name, columns, classes):
+    features = {"kind": "tabular", "columns": columns}
+    manifest = resolve(spec(f"builtin://{name}", input=features), tmp_path / "dataset")
+
+    assert manifest.classes == classes
+    assert Dataset.open(tmp_path / "dataset").load("labelled").inputs.shape[1] == 2
+
+
+def test_parquet_of_the_user_stays_where_it_is(tmp_path, spec, write, columns):
+    path = write(columns)
+    manifest = resolve(spec(path), tmp_path / "dataset")
+
+    assert [shard.path for shard in manifest.shards] == [str(path)]
+    assert not list((tmp_path / "dataset").glob("data*"))
+
+
+def test_folder_of_parquet_files_is_read_in_the_order_of_names(tmp_path, spec, write, columns):
+    halves = {
+        "folder/b.parquet": {name: values[30:] for name, values in columns.items()},
+        "folder/a.parquet": {name: values[:30] for name, values in columns.items()},
+    }
+    for name, half in halves.items():
+        write(half, name)
+    (tmp_path / "folder" / "_metadata.parquet").write_text("not data")
+    resolve(spec(tmp_path / "folder"), tmp_path / "dataset")
+
+    assert Dataset.open(tmp_path / "dataset").table()["id"].to_pylist() == columns["id"]
+
+
+def test_class_folders_become_labels_and_images_are_resized(tmp_path, spec, pictures):
+    (pictures / ".cache").mkdir()
+    manifest = resolve(spec(pictures, input=PICTURES), tmp_path / "dataset")
+
+    assert manifest.classes == ["cat", "dog"]
+    loaded = Dataset.open(tmp_path / "dataset").load("labelled")
+    assert loaded.inputs.shape[1:] == (3, 4, 6)
+    for row_id, label, image in zip(loaded.ids, loaded.labels, loaded.inputs, strict=True):
+        assert row_id.startswith(f"{manifest.classes[label]}/more/")
+        red, green, blue = image.mean(axis=(1, 2))
+        assert (red, green, blue) == ((255, 0, 0) if label == 0 else (0, 0, 255))
+
+
+def test_encoded_images_in_parquet_are_read(tmp_path, spec, write, columns, pictures):
+    encoded = (pictures / "cat" / "more" / "0.png").read_bytes()
+    path = write({**columns, "image": [encoded] * 60})
+    size = {"kind": "image", "column": "image", "size": [3, 8, 12]}
+    resolve(spec(path, input=size), tmp_path / "dataset")
+
+    images = Dataset.open(tmp_path / "dataset").load("test").inputs
+    np.testing.assert_array_equal(images[:, 0], 255)
+
+
+@pytest.mark.parametrize(
+    ("change", "fields", "message"),
+    [
+        ({"id": [0.5] * 60}, {}, "the id column 'id' is of type double"),
+        ({"a": ["1"] * 60}, {}, "the feature column 'a' is of type string, but should hold num"),
+        ({"label": [0.5] * 60}, {}, "the label column 'label' has the value 0.5 in row 0"),
+        ({"label": ["x"] * 60}, {}, "has only the class 'x'"),
+        ({"label": [None] * 60}, {}, "has no label at all"),
+        ({}, {"id": "ids"}, "no column 'ids', which data uses as id; did you mean 'id'?"),
+        ({}, {"input": PICTURES}, "there is no column 'image'"),
+        ({"image": ["x"] * 60}, {"input": PICTURES}, "the image column 'image' is of type string"),
+        ({}, {"split": {"by": "column"}}, "there is no column 'split'"),
+        ({}, {"id": "label"}, "the column 'label' is used as id and as label"),
+        (
+            {"split": [1.0] * 60},
+            {"input": {"kind": "tabular", "columns": ["split"]}},
+            "a name that is reserved",
+        ),
+    ],
+)
+def test_unfit_columns_are_named(tmp_path, spec, write, columns, change, fields, message):
+    with pytest.raises(UserError) as refusal:
+        resolve(spec(write({**columns, **change}), **fields), tmp_path / "dataset")
+
+    assert message in str(refusal.value)
+    assert not (tmp_path / "dataset").exists()
+
+
+def test_unknown_builtin_names_the_nearest(tmp_path, spec):
+    with pytest.raises(UserError, match="did you mean 'builtin://digits'"):
+        resolve(spec("builtin://digit"), tmp_path / "dataset")
+
+
+def test_missing_file_names_the_nearest(tmp_path, spec, write, columns):
+    write(columns)
+    with pytest.raises(UserError, match=r"no file or folder .*dat.parquet; did you mean 'data.pa"):
+        resolve(spec(tmp_path / "dat.parquet"), tmp_path / "dataset")
+
+
+def test_s3_is_refused_until_it_exists(tmp_path, spec):
+    with pytest.raises(UserError, match="only local paths"):
+        resolve(spec("s3://bucket/data"), tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("content", [b"", b"id,a,b\n1,2,3\n", b"PAR1" + b"\0" * 100 + b"PAR1"])
+def test_file_that_is_not_parquet_is_refused(tmp_path, spec, content):
+    path = tmp_path / "data.parquet"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"data.parquet: (this is not a Parquet|cannot be read)"):
+        resolve(spec(path), tmp_path / "dataset")
+
+
+def test_damaged_pages_are_a_clear_error(tmp_path, spec, write, columns):
+    path = write(columns)
+    content = bytearray(path.read_bytes())
+    content[104:164] = b"\xff" * 60
+    path.write_bytes(content)
+    resolve(spec(path), tmp_path / "dataset")
+    with pytest.raises(UserError, match="this Parquet file is damaged"):
+        Dataset.open(tmp_path / "dataset").table()
+
+
+def test_file_without_rows_is_refused(tmp_path, spec, write, columns):
+    with pytest.raises(UserError, match="there are no rows in it"):
+        resolve(spec(write({name: [] for name in columns})), tmp_path / "dataset")
+
+
+def test_folder_without_data_is_refused(tmp_path, spec):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no Parquet file"):
+        resolve(spec(tmp_path / "empty"), tmp_path / "dataset")
+    with pytest.raises(UserError, match="neither Parquet files .* nor folders of images"):
+        resolve(spec(tmp_path / "empty", input=PICTURES), tmp_path / "dataset")
+
+
+def test_shards_of_different_types_are_refused(tmp_path, spec, write, columns):
+    write(columns, "folder/a.parquet")
+    write({**columns, "label": [1, 2, 3] * 20}, "folder/b.parquet")
+    with pytest.raises(UserError, match="a column differs in type between its files"):
+        resolve(spec(tmp_path / "folder"), tmp_path / "dataset")
+
+
+def test_class_folder_without_an_image_is_named(tmp_path, spec, pictures):
+    (pictures / "eel").mkdir()
+    with pytest.raises(UserError, match="eel: this class folder holds no image"):
+        resolve(spec(pictures, input=PICTURES), tmp_path / "dataset")
+
+
+def test_image_that_cannot_be_decoded_is_named(tmp_path, spec, pictures):
+    (pictures / "cat" / "broken.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"cat/broken.png: this image cannot be decoded"):
+        resolve(spec(pictures, input=PICTURES), tmp_path / "dataset")
+
+
+def test_image_with_more_than_8_bits_is_refused_rather_than_clipped(tmp_path, spec, pictures):
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(pictures / "cat" / "deep.png")
+    with pytest.raises(UserError, match=r"deep.png: has more than 8 bits"):
+        resolve(spec(pictures, input=PICTURES), tmp_path / "dataset")
+
+
+def test_folder_of_images_cannot_have_a_split_column(tmp_path, spec, pictures):
+    with pytest.raises(UserError, match="a folder of images has no split column"):
+        resolve(spec(pictures, input=PICTURES, split={"by": "column"}), tmp_path / "dataset")
+
+
+def test_dictionary_encoded_labels_are_text(tmp_path, spec, columns):
+    table = pa.table({**columns, "label": pa.array(columns["label"]).dictionary_encode()})
+    pq.write_table(table, tmp_path / "data.parquet")
+    manifest = resolve(spec(tmp_path / "data.parquet"), tmp_path / "dataset")
+
+    assert manifest.classes == ["x", "y", "z"]
+    assert set(Dataset.open(tmp_path / "dataset").load("labelled").labels) == {0, 1, 2}

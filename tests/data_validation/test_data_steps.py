@@ -1,0 +1,44 @@
+"""The functions behind the components."""
+
+import pytest
+
+from components.data_validation import steps
+
+
+@pytest.fixture
+def resolved(tmp_path, spec, write, columns):
+    data = spec(write(columns)).model_dump(mode="json", exclude={"uri"}, exclude_none=True)
+    metadata = steps.resolve(
+        str(tmp_path / "data.parquet"), data, tmp_path / "dataset", tmp_path / "digest"
+    )
+    return metadata
+
+
+def test_resolve_writes_the_digest_and_returns_metadata(tmp_path, resolved):
+    assert (tmp_path / "digest").read_text() == resolved["digest"]
+    assert resolved["rows"] == {"labelled": 24, "unlabelled": 18, "test": 18}
+
+
+def test_numbers_that_kfp_made_floats_are_accepted(tmp_path, resolved):
+    digest, limits = resolved["digest"], {"min_rows": 10.0, "min_rows_per_class": 2.0}
+    metadata = steps.validate(
+        tmp_path / "dataset", digest, limits, tmp_path / "result.json", tmp_path / "docs"
+    )
+    assert metadata["digest"] == digest
+
+
+def test_data_set_of_another_digest_ends_with_status_2(tmp_path, resolved, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        steps.validate(
+            tmp_path / "dataset", "0" * 64, {}, tmp_path / "result.json", tmp_path / "docs"
+        )
+    assert exit_.value.code == 2
+    assert "resolve it again" in capsys.readouterr().out
+
+
+def test_unknown_field_ends_with_status_2_and_names_it(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        steps.resolve("builtin://wine", {"labl": "x"}, tmp_path / "dataset", tmp_path / "digest")
+    assert exit_.value.code == 2
+    assert "did you mean label?" in capsys.readouterr().out
+    assert not (tmp_path / "dataset").exists()

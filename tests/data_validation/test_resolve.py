@@ -1,0 +1,106 @@
+"""What a resolved data set is identified by."""
+
+import json
+import shutil
+
+import pytest
+
+from components.data_validation.resolve import resolve
+from components.shared.dataset import Dataset
+from components.shared.errors import UserError
+
+
+def test_digest_does_not_depend_on_where_the_file_lies(tmp_path, spec, write, columns):
+    path = write(columns)
+    first = resolve(spec(path), tmp_path / "first")
+    moved = shutil.copy(path, tmp_path / "moved.parquet")
+    assert resolve(spec(moved), tmp_path / "second").digest == first.digest
+
+
+def test_digest_changes_with_every_part_of_the_meaning(tmp_path, spec, write, columns):
+    path = write(columns)
+    changed = write({**columns, "a": [0.0, *columns["a"][1:]]}, "changed.parquet")
+    split = {"by": "random", "test": 0.3, "unlabelled": 0.3}
+    specs = [
+        spec(path),
+        spec(changed),
+        spec(path, split={**split, "seed": 1}),
+        spec(path, split={**split, "unlabelled": 0.2}),
+        spec(path, classes=["z", "y", "x"]),
+        spec(path, input={"kind": "tabular", "columns": ["b", "a"]}),
+        spec(path, input={"kind": "tabular", "columns": ["a"]}),
+    ]
+    digests = {resolve(each, tmp_path / "dataset").digest for each in specs}
+    assert len(digests) == len(specs)
+
+
+def test_same_bytes_give_the_same_manifest_twice(tmp_path, spec):
+    features = {"kind": "tabular", "columns": ["alcohol"]}
+    first = resolve(spec("builtin://wine", input=features), tmp_path / "first")
+    assert resolve(spec("builtin://wine", input=features), tmp_path / "second") == first
+
+
+def test_whole_number_labels_are_sorted_by_size(tmp_path, spec, write, columns):
+    path = write({**columns, "label": [10, 9, 100] * 20})
+    assert resolve(spec(path), tmp_path / "dataset").classes == ["9", "10", "100"]
+
+
+def test_whole_numbers_with_gaps_keep_their_names(tmp_path, spec, write, columns):
+    """Pandas turns whole numbers into floats once a value is missing."""
+    path = write({**columns, "label": [None, *[1.0, 0.0, 2.0] * 19, 1.0, 0.0]})
+    manifest = resolve(spec(path, classes=[2, 1, 0]), tmp_path / "dataset")
+
+    assert manifest.classes == ["2", "1", "0"]
+    assert manifest.rows["unlabelled"] == 18
+    labels = Dataset.open(tmp_path / "dataset").load("labelled", "test").labels
+    assert set(labels) == {0, 1, 2}
+
+
+def test_split_column_decides_rows_and_classes(tmp_path, spec, write, columns):
+    fold = ["labelled"] * 20 + ["test"] * 20 + ["unlabelled"] * 15 + [None] * 5
+    labels = columns["label"][:40] + ["never read"] * 20
+    path = write({**columns, "fold": fold, "label": labels})
+    split = {"by": "column", "column": "fold"}
+    manifest = resolve(spec(path, split=split), tmp_path / "dataset")
+
+    assert manifest.rows == {"labelled": 20, "unlabelled": 15, "test": 20}
+    assert manifest.classes == ["x", "y", "z"]
+    assert manifest.assignment is None
+    dataset = Dataset.open(tmp_path / "dataset")
+    assert dataset.load("test").ids == columns["id"][20:40]
+    assert set(dataset.load("unlabelled").labels) == {-1}
+
+
+def test_split_column_with_another_word_is_refused(tmp_path, spec, write, columns):
+    path = write({**columns, "split": ["labelled", "train", "test"] * 20})
+    with pytest.raises(UserError, match=r"'train' in row 1 \(id 'r1'\)"):
+        resolve(spec(path, split={"by": "column"}), tmp_path / "dataset")
+
+
+def test_failure_leaves_the_earlier_artifact_as_it_was(tmp_path, spec, write, columns):
+    resolve(spec(write(columns)), tmp_path / "out" / "dataset")
+    before = (tmp_path / "out" / "dataset" / "manifest.json").read_bytes()
+    with pytest.raises(UserError):
+        resolve(spec("builtin://wine"), tmp_path / "out" / "dataset")
+
+    assert (tmp_path / "out" / "dataset" / "manifest.json").read_bytes() == before
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dataset"]
+
+
+def test_data_that_change_after_resolving_are_noticed(tmp_path, spec, write, columns):
+    resolve(spec(write(columns)), tmp_path / "dataset")
+    write({**columns, "a": [0.0] * 60})
+    with pytest.raises(UserError, match="changed after the data set was resolved"):
+        Dataset.open(tmp_path / "dataset").load("test")
+
+
+def test_manifest_is_json_with_the_meaning_of_columns(tmp_path, spec, write, columns):
+    resolve(spec(write(columns)), tmp_path / "dataset")
+    manifest = json.loads((tmp_path / "dataset" / "manifest.json").read_text())
+    assert manifest["column_types"] == {
+        "id": "string",
+        "a": "double",
+        "b": "double",
+        "label": "string",
+    }
+    assert manifest["split_seed"] == 0
