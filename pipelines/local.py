@@ -30,7 +30,12 @@ PRELOAD = {
         "components.compression.steps",
     ),
     images.EVALUATION: ("components.evaluation.steps",),
-    images.REGISTRATION: ("components.registration.steps",),
+    images.REGISTRATION: (
+        "components.registration.steps",
+        # MLflow loads these when it first opens a database.
+        "mlflow.store.tracking.sqlalchemy_store",
+        "mlflow.store.model_registry.sqlalchemy_store",
+    ),
 }
 """What each image's warm interpreter imports, in the order in which the pipeline needs them."""
 

@@ -9,7 +9,11 @@ from typing import Any
 import great_expectations as gx
 import pandas as pd
 from great_expectations.data_context import EphemeralDataContext
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 
 from components.data_validation.frame import Derived
 from components.data_validation.outcome import CheckResult
@@ -64,20 +68,20 @@ def suite_hash(suites: Sequence[Suite]) -> str:
 
 def _context(docs: Path) -> EphemeralDataContext:
     """A context in memory that knows the documentation site in ``docs``."""
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    context.add_data_docs_site(
-        site_name=_SITE,
-        site_config={
-            "class_name": "SiteBuilder",
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            "store_backend": {
-                "class_name": "TupleFilesystemStoreBackend",
-                "base_directory": str(docs),
-            },
+    site = {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(docs.resolve()),
         },
+    }
+    config = DataContextConfig(
+        data_docs_sites={_SITE: site},
+        progress_bars=ProgressBarsConfig(globally=False),
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
     )
-    return context
+    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 def _run(context: EphemeralDataContext, suite: Suite) -> dict[int, dict[str, Any]]:

@@ -44,12 +44,12 @@ class _PlainLines:
         match event["event"]:
             case "started":
                 self._started[step] = self._last = now
-                console.print(f"{step}: started", markup=False)
+                _plain(f"{step}: started")
             case "progress" if now - self._last >= _PLAIN_INTERVAL:
                 self._last = now
-                console.print(f"{step}: {describe(event)}", markup=False)
+                _plain(f"{step}: {describe(event)}")
             case "finished":
-                console.print(f"{step}: done in {now - self._started[step]:.1f} s", markup=False)
+                _plain(f"{step}: done in {now - self._started[step]:.1f} s")
 
 
 class _LiveBars:
@@ -83,3 +83,7 @@ def describe(event: dict[str, Any]) -> str:
         parts.append(f"loss {event['loss']:.4f}")
     parts += [f"{event['rate']:,.0f}/s", f"{event['seconds_left']:.0f} s left"]
     return ", ".join(parts)
+
+
+def _plain(line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)

@@ -3,9 +3,9 @@
 ``python3 -I -S client.py SOCKET -m MODULE ARGUMENT...`` ends with the status that ``python3 -m
 MODULE ARGUMENT...`` would end with. It runs once a step, so it imports as little as it can.
 
-Over the socket go the length of the request (8 bytes, with the three standard streams attached),
-the request, and then a byte for each signal that the client gets. Back comes the exit status, one
-byte.
+Over the socket go the length of the request (8 bytes, with the three standard streams attached) and
+the request. Back come the step's process id (4 bytes) when it starts, its exit status (1 byte) when
+it ends.
 """
 
 import os
@@ -16,6 +16,7 @@ from contextlib import suppress
 from types import FrameType
 
 _HEADER_BYTES = 8
+_PID_BYTES = 4
 _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -42,16 +43,12 @@ def main(address: str, arguments: list[str]) -> int:
         print(f"{address} is gone: the run that this step belongs to has ended", file=sys.stderr)
         return 1
 
-    def forward(number: int, _frame: FrameType | None) -> None:
-        with suppress(OSError):
-            server.send(bytes([number]))
-
     request = encode_request(os.getcwd(), arguments, dict(os.environ))  # noqa: PTH109 - slow import
     try:
         socket.send_fds(server, [len(request).to_bytes(_HEADER_BYTES)], [0, 1, 2])
         server.sendall(request)
-        for number in _FORWARDED:
-            signal.signal(number, forward)
+        if pid := int.from_bytes(server.recv(_PID_BYTES, socket.MSG_WAITALL)):
+            _forward_signals(pid)
         status = server.recv(1)
     except ConnectionError:
         status = b""
@@ -59,6 +56,15 @@ def main(address: str, arguments: list[str]) -> int:
         print("the warm interpreter that was to run this step has died", file=sys.stderr)
         return 1
     return status[0]
+
+
+def _forward_signals(pid: int) -> None:
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, number)
+
+    for number in _FORWARDED:
+        signal.signal(number, forward)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,11 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+_SIGINT_GRACE_S = 0.5
+"""Between the end of the run and SIGTERM for its steps: Ctrl-C has reached them already."""
 _GRACE_S = 3.0
 """Between SIGTERM and SIGKILL for the steps of a run that died: time to save a checkpoint."""
+_PID_BYTES = 4
 _SHELL_SIGNAL_BASE = 128
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -44,11 +47,9 @@ class Step:
     pid: int
     pidfd: int
     client: socket.socket
-    signalled: bool = False
 
     def signal(self, number: int) -> None:
         """Send a signal to the step's process group."""
-        self.signalled = True
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
@@ -74,7 +75,7 @@ class Server:
         """Handle what has happened, or wait for it for at most ``timeout`` seconds."""
         handlers = {self.listener.fileno(): self._start_step}
         for step in self.steps:
-            handlers[step.client.fileno()] = partial(self._follow_client, step)
+            handlers[step.client.fileno()] = partial(self._end_step_of_killed_client, step)
             handlers[step.pidfd] = partial(self._end_step, step)
         ready, _, _ = select.select(list(handlers), [], [], timeout)
         for descriptor in ready:
@@ -94,9 +95,8 @@ class Server:
         pid = os.fork()
         if pid == 0:
             self._leave(server)
-            client.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            run_step(request, streams)
+            run_step(request, streams, client)
         with suppress(OSError):  # the child does it too: whoever comes first
             os.setpgid(pid, pid)
         self.steps.append(Step(pid, os.pidfd_open(pid), client))
@@ -118,16 +118,9 @@ class Server:
         for descriptor in self.private:
             os.close(descriptor)
 
-    def _follow_client(self, step: Step) -> None:
-        try:
-            numbers = step.client.recv(64)
-        except ConnectionError:
-            numbers = b""
-        for number in numbers:
-            step.signal(number)
-        if not numbers:  # the client was killed, and the step goes with it
-            step.signal(signal.SIGKILL)
-            self._end_step(step)
+    def _end_step_of_killed_client(self, step: Step) -> None:
+        step.signal(signal.SIGKILL)
+        self._end_step(step)
 
     def _end_step(self, step: Step) -> None:
         if step not in self.steps:
@@ -135,7 +128,9 @@ class Server:
         self.steps.remove(step)
         _, waited = os.waitpid(step.pid, 0)
         code = os.waitstatus_to_exitcode(waited)
-        with suppress(ConnectionError):
+        with suppress(
+            ConnectionError
+        ):  # most steps have sent it themselves, and the client is gone
             step.client.send(bytes([code if code >= 0 else _SHELL_SIGNAL_BASE - code]))
         step.client.close()
         os.close(step.pidfd)
@@ -143,26 +138,26 @@ class Server:
     def _on_lifeline(self, _number: int, _frame: FrameType | None) -> None:
         if not select.select([0], [], [], 0)[0]:
             return
-        for step in self.steps:
-            if not step.signalled:
-                step.signal(signal.SIGTERM)
-        running = {step.pidfd for step in self.steps}
-        deadline = time.monotonic() + _GRACE_S
-        while running and time.monotonic() < deadline:
-            running.difference_update(select.select(list(running), [], [], 0.1)[0])
-        for step in self.steps:  # ended ones too, for what they left in their group
-            step.signal(signal.SIGKILL)
+        for grace, number in ((_SIGINT_GRACE_S, signal.SIGTERM), (_GRACE_S, signal.SIGKILL)):
+            running = {step.pidfd for step in self.steps}
+            deadline = time.monotonic() + grace
+            while running and time.monotonic() < deadline:
+                running.difference_update(select.select(list(running), [], [], 0.1)[0])
+            for step in self.steps:  # ended ones too, for what they left in their group
+                step.signal(number)
         shutil.rmtree(self.folder, ignore_errors=True)
         os._exit(0)
 
 
-def run_step(request: bytes, streams: list[int]) -> NoReturn:
+def run_step(request: bytes, streams: list[int], client: socket.socket) -> NoReturn:
     """Become what a new ``python -m MODULE ARGUMENT...`` is, as far as a step can tell; then end.
 
     Args:
         request: as the client's ``encode_request`` made it.
         streams: descriptors of standard input, output and error.
+        client: is told the process id at the start, and the exit status at the end.
     """
+    client.send(os.getpid().to_bytes(_PID_BYTES))
     cwd, count, *fields = os.fsdecode(request).split("\0")
     _, module, *arguments = fields[: int(count)]
     for descriptor, stream in enumerate(streams):
@@ -186,6 +181,8 @@ def run_step(request: bytes, streams: list[int]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
+        with suppress(ConnectionError):
+            client.send(bytes([status]))
         # Like multiprocessing's children, without the destructors of C libraries: they wait for
         # threads that a fork does not copy (onnxruntime's never ends).
         os._exit(status)

@@ -27,14 +27,14 @@ check(**json.loads(sys.argv[2]))
 """
 
 
-def run(root, min_rows):
+def run(root):
     arguments = {
         "uri": "builtin://digits",
         "data": {
             "input": {"kind": "image", "size": [1, 8, 8]},
             "split": {"by": "random", "labelled": 100, "unlabelled": 900, "test": 797},
         },
-        "validation": {"min_rows": min_rows, "min_value": 0, "max_value": 16},
+        "validation": {"min_rows": 100, "min_value": 0, "max_value": 16},
     }
     command = [sys.executable, "-c", PROGRAM, str(root), json.dumps(arguments)]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
@@ -43,7 +43,7 @@ def run(root, min_rows):
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     root = tmp_path_factory.mktemp("good")
-    return root, run(root, 100)
+    return root, run(root)
 
 
 def test_components_run_and_pass_on_their_artifacts(good):
@@ -63,12 +63,4 @@ def test_log_has_the_steps_events_and_no_noise_of_libraries(good):
     assert '"event": "finished"' in log
     assert "Skipping registering" not in log
     assert "Calculating Metrics" not in log
-
-
-def test_bad_data_fail_the_step_with_a_reason_and_keep_the_result(tmp_path):
-    finished = run(tmp_path, 200)
-    log = finished.stdout + finished.stderr
-    assert finished.returncode != 0
-    assert "the labelled split has 100 rows; at least 200 are needed" in log
-    (result,) = tmp_path.glob("*/validate-data/result")
-    assert json.loads(result.read_text())["success"] is False
+    assert "ephemeral docs site" not in log

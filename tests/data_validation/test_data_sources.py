@@ -167,7 +167,7 @@ def test_folder_without_data_is_refused(tmp_path, spec):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no Parquet file"):
         resolve(spec(tmp_path / "empty"), tmp_path / "dataset")
-    with pytest.raises(UserError, match="neither Parquet files .* nor folders of images"):
+    with pytest.raises(UserError, match=r"neither Parquet files .* nor folders of images"):
         resolve(spec(tmp_path / "empty", input=PICTURES), tmp_path / "dataset")
 
 

@@ -1,5 +1,7 @@
 """The functions behind the components."""
 
+import json
+
 import pytest
 
 from components.data_validation import steps
@@ -8,10 +10,9 @@ from components.data_validation import steps
 @pytest.fixture
 def resolved(tmp_path, spec, write, columns):
     data = spec(write(columns)).model_dump(mode="json", exclude={"uri"}, exclude_none=True)
-    metadata = steps.resolve(
+    return steps.resolve(
         str(tmp_path / "data.parquet"), data, tmp_path / "dataset", tmp_path / "digest"
     )
-    return metadata
 
 
 def test_resolve_writes_the_digest_and_returns_metadata(tmp_path, resolved):
@@ -34,6 +35,21 @@ def test_data_set_of_another_digest_ends_with_status_2(tmp_path, resolved, capsy
         )
     assert exit_.value.code == 2
     assert "resolve it again" in capsys.readouterr().out
+
+
+def test_bad_data_end_with_status_2_after_the_result_is_written(tmp_path, resolved, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        steps.validate(
+            tmp_path / "dataset",
+            resolved["digest"],
+            {"min_rows": 20},
+            tmp_path / "result.json",
+            tmp_path / "docs",
+        )
+    assert exit_.value.code == 2
+    assert "the test split has 18 rows; at least 20 are needed" in capsys.readouterr().out
+    assert json.loads((tmp_path / "result.json").read_text())["success"] is False
+    assert (tmp_path / "docs" / "index.html").is_file()
 
 
 def test_unknown_field_ends_with_status_2_and_names_it(tmp_path, capsys):

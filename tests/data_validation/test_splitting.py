@@ -46,7 +46,7 @@ def test_seed_decides_the_split_and_nothing_else():
     assert first == random_split(LABELS, CLASSES, RandomSplit(seed=1))
     assert first != random_split(LABELS, CLASSES, RandomSplit(seed=2))
     assert [row for row, name in enumerate(first) if name == "test"] == [
-        2, 3, 9, 10, 13, 20, 21, 24, 25, 39, 41, 58,
+        2, 5, 15, 24, 26, 31, 33, 34, 36, 43, 53, 55,
     ]  # fmt: skip
 
 

@@ -39,6 +39,10 @@ class Tracking:
         self.register(run)
         return run
 
+    def create_experiment(self, name: str) -> str:
+        """As a platform does; without a location MLflow writes to the working directory."""
+        return self.client.create_experiment(name, (self.folder / name).as_uri())
+
     def registry(self) -> dict[str, object]:
         """Everything that is in the registry, to be compared."""
         client = self.client

@@ -94,7 +94,7 @@ def test_failed_registration_leaves_a_failed_run(tracking):
 
 def test_run_of_the_platform_is_continued_and_left_open(tracking, monkeypatch):
     client = tracking.client
-    platform = client.create_run(client.create_experiment("platform"))
+    platform = client.create_run(tracking.create_experiment("platform"))
     client.log_param(platform.info.run_id, "seed", "of the platform")
     monkeypatch.setenv("MLFLOW_RUN_ID", platform.info.run_id)
 
@@ -118,7 +118,7 @@ def test_platform_run_that_does_not_exist_is_a_user_error(tracking, monkeypatch,
 
 
 def test_experiment_of_the_platform_is_used(tracking, monkeypatch):
-    experiment = tracking.client.create_experiment("platform")
+    experiment = tracking.create_experiment("platform")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
 
     record = tracking.register(tracking.write("run-1"))
@@ -128,7 +128,7 @@ def test_experiment_of_the_platform_is_used(tracking, monkeypatch):
 
 def test_deleted_experiment_is_a_user_error(tracking, stdout_events):
     client = tracking.client
-    client.delete_experiment(client.create_experiment("kubedistill"))
+    client.delete_experiment(tracking.create_experiment("kubedistill"))
 
     with pytest.raises(SystemExit):
         tracking.register(tracking.write("run-1"))
