@@ -1,5 +1,6 @@
 """A first recipe for a data set: what its columns seem to be, and sensible defaults around them."""
 
+import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import jinja2
 
+from components.data_validation.columns import ALLOWED, BOOLEAN, TEXT, WHOLE, kind_of
+from components.shared.dataset import SPLITS, label_name
 from components.shared.errors import UserError
-from components.shared.recipe import ImageInput, TabularInput
+from components.shared.recipe import POSITION, ImageInput, TabularInput
 
 _LABEL_NAMES = ("label", "target", "class", "y", "category", "species", "diagnosis", "outcome")
 _ID_NAMES = ("id", "row_id", "uid", "uuid", "key", "index", "__index_level_0__")
@@ -23,7 +26,7 @@ class Found:
     name: str
     path: Path
     label: str
-    id: str | None
+    id: str
     classes: list[str]
     input: TabularInput | ImageInput
     split_column: str | None = None
@@ -69,6 +72,7 @@ def first_recipe(found: Found, folder: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipelines"),
         autoescape=False,  # noqa: S701 - YAML, with every value through tojson
+        keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
     return environment.get_template("recipe.yaml.j2").render(values)
@@ -122,7 +126,7 @@ def _look_at_parquet(path: Path, label: str | None, id_column: str | None) -> Fo
             raise UserError(f"{option} {given}: {path} has no such column; it has {names}")
     columns = _Columns(table)
     split = columns.split_column()
-    id_name = id_column or columns.id_column()
+    id_name = id_column or columns.id_column() or POSITION
     label_name = label or columns.label_column({id_name, split})
     input_spec, notes = columns.features({id_name, label_name, split})
     return Found(
@@ -141,30 +145,31 @@ class _Columns:
     """Guesses about the columns of an Arrow table."""
 
     def __init__(self, table: Any) -> None:
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        self._table, self._types, self._compute = table, pa.types, pc
-        self._names: list[str] = table.column_names
+        self._table, self._compute = table, pc
+        self._kinds: dict[str, str] = {
+            name: kind_of(table.schema.field(name).type) for name in table.column_names
+        }
 
     def id_column(self) -> str | None:
         """A column with a unique value in every row, by a usual name if possible."""
-        unique = [name for name in self._names if self._may_be_id(name)]
+        unique = [name for name in self._kinds if self._may_be_id(name)]
         named = [name for name in unique if name.lower() in _ID_NAMES]
         ending = [name for name in unique if name.lower().endswith("_id")]
-        text = [name for name in unique if self._types.is_string(self._type(name))]
+        text = [name for name in unique if self._kinds[name] == TEXT]
         return next(iter((*named, *ending, *text)), None)
 
     def split_column(self) -> str | None:
         """A column called ``split`` that holds nothing but the names of splits."""
-        if "split" not in self._names or not self._types.is_string(self._type("split")):
+        if self._kinds.get("split") != TEXT:
             return None
         values = set(self._compute.unique(self._table.column("split")).to_pylist())
-        return "split" if values <= {"labelled", "unlabelled", "test"} else None
+        return "split" if values <= {*SPLITS, None} else None
 
     def label_column(self, taken: set[str | None]) -> str:
         """The class column: by a usual name, or else the last one with few distinct values."""
-        free = [name for name in self._names if name not in taken and self._may_be_label(name)]
+        free = [name for name in self._kinds if name not in taken and self._may_be_label(name)]
         for usual in _LABEL_NAMES:
             for name in free:
                 if name.lower() == usual:
@@ -178,25 +183,24 @@ class _Columns:
 
     def classes(self, label: str) -> list[str]:
         """Class names, in the order of numbers or of the alphabet."""
-        values = self._compute.unique(self._table.column(label).drop_null()).to_pylist()
-        if len(values) < 2:
-            raise UserError(f"column {label!r} has {len(values)} classes; at least 2 are needed")
-        if len(values) > _MAX_CLASSES:
+        values = self._compute.unique(self._table.column(label)).to_pylist()
+        names = sorted({name for name in map(label_name, values) if name is not None})
+        if len(names) < 2:
+            raise UserError(f"column {label!r} has {len(names)} classes; at least 2 are needed")
+        if len(names) > _MAX_CLASSES:
             raise UserError(
-                f"column {label!r} has {len(values)} different values; it does not look like a "
+                f"column {label!r} has {len(names)} different values; it does not look like a "
                 "class: name another with --label"
             )
-        if all(isinstance(value, float) and value.is_integer() for value in values):
-            values = [int(value) for value in values]
-        return [str(value) for value in sorted(values)]
+        return names if self._kinds[label] == TEXT else sorted(names, key=float)
 
     def features(self, taken: set[str | None]) -> tuple[TabularInput | ImageInput, list[str]]:
         """The input, and notes about columns that are left out."""
-        free = [name for name in self._names if name not in taken]
-        images = [name for name in free if self._is_image(name)]
+        free = [name for name in self._kinds if name not in taken]
+        images = [name for name in free if self._kinds[name] in ALLOWED["image"]]
         if images:
             return self._image(images[0]), []
-        numeric = [name for name in free if self._is_number(name)]
+        numeric = [name for name in free if self._kinds[name] in ALLOWED["feature"]]
         if not numeric:
             raise UserError("no column holds numbers or images; there is nothing to learn from")
         left_out = [name for name in free if name not in numeric]
@@ -204,17 +208,10 @@ class _Columns:
         return TabularInput(columns=numeric), notes
 
     def _image(self, name: str) -> ImageInput:
-        import io
-
         first = self._table.column(name).drop_null()[0].as_py()
         if isinstance(first, bytes):
-            from PIL import Image
-
-            with Image.open(io.BytesIO(first)) as image:
-                channels = 1 if image.mode in {"1", "L"} else 3
-                return ImageInput(
-                    kind="image", column=name, size=[channels, image.height, image.width]
-                )
+            size = _encoded_size(first, name)
+            return ImageInput(kind="image", column=name, size=size)
         for channels in (1, 3):
             side = round((len(first) / channels) ** 0.5)
             if side * side * channels == len(first):
@@ -224,40 +221,29 @@ class _Columns:
             "the recipe by hand, with data.input.size"
         )
 
-    def _type(self, name: str) -> Any:
-        return self._table.schema.field(name).type
-
-    def _is_number(self, name: str) -> bool:
-        kind = self._type(name)
-        return bool(
-            self._types.is_integer(kind)
-            or self._types.is_floating(kind)
-            or self._types.is_boolean(kind)
-        )
-
-    def _is_image(self, name: str) -> bool:
-        kind = self._type(name)
-        return bool(
-            self._types.is_binary(kind)
-            or self._types.is_list(kind)
-            or self._types.is_large_list(kind)
-            or self._types.is_fixed_size_list(kind)
-        )
-
     def _may_be_id(self, name: str) -> bool:
-        kind, column = self._type(name), self._table.column(name)
-        if not (self._types.is_string(kind) or self._types.is_integer(kind)):
+        if self._kinds[name] not in ALLOWED["id"]:
             return False
-        distinct = self._compute.count_distinct(column, mode="all").as_py()
-        return column.null_count == 0 and distinct == self._table.num_rows
+        column = self._table.column(name)
+        return column.null_count == 0 and self._distinct(name) == self._table.num_rows
 
     def _may_be_label(self, name: str) -> bool:
-        kind = self._type(name)
-        whole = self._types.is_integer(kind) or self._types.is_boolean(kind)
-        if not (whole or self._types.is_string(kind) or self._types.is_dictionary(kind)):
+        if self._kinds[name] not in {TEXT, WHOLE, BOOLEAN}:
             return False
-        distinct = self._compute.count_distinct(self._table.column(name)).as_py()
-        return 2 <= distinct <= min(_MAX_CLASSES, max(2, self._table.num_rows // 5))
+        return 2 <= self._distinct(name) <= min(_MAX_CLASSES, max(2, self._table.num_rows // 5))
+
+    def _distinct(self, name: str) -> int:
+        return int(self._compute.count_distinct(self._table.column(name)).as_py())
+
+
+def _encoded_size(data: bytes, column: str) -> list[int]:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return [1 if image.mode in {"1", "L"} else 3, image.height, image.width]
+    except OSError as error:
+        raise UserError(f"column {column!r} holds bytes that are not an image") from error
 
 
 def _slug(name: str) -> str:

@@ -33,7 +33,9 @@ def build_pipeline(recipe: Recipe) -> BaseComponent:
     sections = recipe.model_dump(mode="json", exclude_none=True)
     data_defaults = {key: value for key, value in sections["data"].items() if key != "uri"}
 
-    @dsl.pipeline(name=recipe.name, description=f"Distil, gate and promote {recipe.registry.model}")
+    @dsl.pipeline(  # type: ignore[untyped-decorator]
+        name=recipe.name, description=f"Distil, gate and promote {recipe.registry.model}"
+    )
     def distillation(
         data_uri: str = recipe.data.uri,
         seed: int = recipe.seed,

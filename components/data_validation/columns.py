@@ -7,7 +7,7 @@ from typing import Literal
 import pyarrow as pa
 
 from components.shared.errors import UserError
-from components.shared.recipe import DataSpec
+from components.shared.recipe import POSITION, DataSpec
 
 Role = Literal["id", "label", "feature", "image", "split"]
 
@@ -60,29 +60,14 @@ def kind_of(arrow_type: pa.DataType) -> str:
 
 
 def roles_of(spec: DataSpec) -> dict[str, Role]:
-    """Every column that ``spec`` uses, with what it is used for.
-
-    Raises:
-        UserError: one column is used for two things, or has a name that is taken.
-    """
-    features: dict[str, Role] = (
-        dict.fromkeys(spec.input.columns, "feature")
-        if spec.input.kind == "tabular"
-        else {spec.input.column: "image"}
-    )
-    others: list[tuple[str, Role]] = [(spec.id, "id"), (spec.label, "label")]
+    """Every column that ``spec`` reads, with what it is used for."""
+    feature: Role = "feature" if spec.input.kind == "tabular" else "image"
+    roles: dict[str, Role] = dict.fromkeys(spec.features, feature)
+    if spec.id != POSITION:
+        roles[spec.id] = "id"
+    roles[spec.label] = "label"
     if spec.split.by == "column":
-        others.append((spec.split.column, "split"))
-    roles = dict(features)
-    for name, role in others:
-        if name in roles:
-            raise UserError(f"data: the column {name!r} is used as {roles[name]} and as {role}")
-        roles[name] = role
-    if roles.get("split", "split") != "split":
-        raise UserError(
-            f"data: the {roles['split']} column is called 'split', a name that is reserved for the "
-            "split; rename the column"
-        )
+        roles[spec.split.column] = "split"
     return roles
 
 

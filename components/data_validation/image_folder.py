@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
 from components.shared.errors import UserError
+from components.shared.images_codec import MODES
 from components.shared.recipe import DataSpec, ImageInput
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_MODES = {1: "L", 3: "RGB"}
 _BATCH = 512
 
 
@@ -26,7 +26,7 @@ def write_images(root: Path, spec: DataSpec, image: ImageInput, path: Path) -> N
     Raises:
         UserError: there are no class folders, one of them is empty, or a file cannot be decoded.
     """
-    if image.size[0] not in _MODES:
+    if image.size[0] not in MODES:
         raise UserError(
             f"data.input.size: {image.size[0]} channels; images from files have 1 (grey) or 3 (RGB)"
         )
@@ -38,7 +38,7 @@ def write_images(root: Path, spec: DataSpec, image: ImageInput, path: Path) -> N
             spec.label: pa.string(),
         }
     )
-    files = _files(root)
+    files = image_files(root)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer, ThreadPoolExecutor() as pool:
         for start in range(0, len(files), _BATCH):
             batch = files[start : start + _BATCH]
@@ -49,8 +49,12 @@ def write_images(root: Path, spec: DataSpec, image: ImageInput, path: Path) -> N
             writer.write_table(pa.table([pa.array(names), images, pa.array(labels)], schema=schema))
 
 
-def _files(root: Path) -> list[Path]:
-    """All images, class by class, in an order that does not depend on the file system."""
+def image_files(root: Path) -> list[Path]:
+    """All images, class by class, in an order that does not depend on the file system.
+
+    Raises:
+        UserError: there are no class folders, or one of them is empty.
+    """
     folders = sorted(path for path in root.iterdir() if path.is_dir() and _visible(path))
     if not folders:
         raise UserError(
@@ -90,7 +94,7 @@ def _decode(path: Path, spec: ImageInput) -> np.ndarray:
                     f"{path}: has more than 8 bits a channel; convert it, or store the values as "
                     "lists of numbers in Parquet"
                 )
-            upright = ImageOps.exif_transpose(image).convert(_MODES[channels])
+            upright = ImageOps.exif_transpose(image).convert(MODES[channels])
             resized = upright.resize((width, height), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: this image cannot be decoded ({error})") from error

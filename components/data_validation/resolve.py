@@ -54,9 +54,8 @@ def resolve(spec: DataSpec, folder: Path) -> DatasetManifest:
         labels = _labels(source, spec)
         split: Split
         if spec.split.by == "column":
-            table = source.read([spec.id, spec.split.column])
-            split = table.column(spec.split.column).to_pylist()
-            check_split_column(split, spec.split.column, table.column(spec.id).to_pylist())
+            split = source.read([spec.split.column]).column(spec.split.column).to_pylist()
+            check_split_column(split, spec.split.column)
             # Labels in the unlabelled split are never read, so they name no class either.
             seen = [
                 label

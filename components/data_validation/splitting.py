@@ -48,17 +48,17 @@ def random_split(
     return list(split)
 
 
-def check_split_column(values: Sequence[str | None], column: str, ids: Sequence[object]) -> None:
+def check_split_column(values: Sequence[str | None], column: str) -> None:
     """Check a split that the data bring along; a missing value means: in no split.
 
     Raises:
         UserError: a value is not the name of a split.
     """
-    for row, (value, row_id) in enumerate(zip(values, ids, strict=True)):
+    for row, value in enumerate(values):
         if value is not None and value not in SPLITS:
             raise UserError(
-                f"the split column {column!r} has the value {value!r} in row {row} (id {row_id!r});"
-                f" it may be {', '.join(SPLITS)}, or missing"
+                f"the split column {column!r} has the value {value!r} in row {row}; "
+                f"it may be {', '.join(SPLITS)}, or missing"
             )
 
 

@@ -68,13 +68,13 @@ def _gates(evaluation: Evaluation, policy: Gates) -> list[_Gate]:
     if policy.champion and readings.has_champion(evaluation):
         read = partial(readings.gain, evaluation, "champion", sure)
         minimum = 0 - policy.champion.max_regression  # not -0.0
-        what = "Accuracy less the champion's"
+        what = "Difference from the champion's accuracy"
         path = "gates.champion.max_regression"
         gates.append(_Gate(path, what, "at least", minimum, _points, read))
     if policy.hard_label:
         read = partial(readings.gain, evaluation, "hard_label", sure)
         minimum = policy.hard_label.min_gain
-        what = "Accuracy less that of the student trained without the teacher"
+        what = "Gain over the same student trained without the teacher"
         gates.append(_Gate("gates.hard_label.min_gain", what, "above", minimum, _points, read))
     if policy.latency:
         gates += _latency_gates(evaluation, policy.latency, sure)
@@ -157,8 +157,8 @@ def _summary(checks: list[Check], without_champion: bool) -> str:
     alone = " There is no champion yet to compare with." if without_champion else ""
     gates = f"{len(checks)} gate{'s' if len(checks) > 1 else ''}"
     if failed:
-        return f"Rejected: {', '.join(failed)} failed ({len(failed)} of {gates}).{alone}"
-    return f"Promoted: the student meets {'all ' if len(checks) > 1 else 'its '}{gates}.{alone}"
+        return f"{', '.join(failed)} failed ({len(failed)} of {gates}).{alone}"
+    return f"The student meets {'all ' if len(checks) > 1 else 'its '}{gates}.{alone}"
 
 
 def _percent(value: float) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from components.shared.errors import UserError
 from components.shared.files import read_json, sha256_bytes
 from components.shared.images_codec import decode_images
-from components.shared.recipe.data import ImageInput, TabularInput
+from components.shared.recipe.data import POSITION, ImageInput, TabularInput
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION: Literal[1] = 1
@@ -64,6 +64,7 @@ class DatasetManifest(BaseModel):
     source: str
     """The URI it was resolved from."""
     id: str
+    """Name of the id column, or ``@position``."""
     label: str
     input: TabularInput | ImageInput
     classes: list[str]
@@ -72,7 +73,8 @@ class DatasetManifest(BaseModel):
     """Arrow type of each column that is used."""
     shards: list[Shard]
     assignment: Shard | None
-    """Parquet with one ``split`` value a row in the order of the shards; or else ``split_column``."""
+    """Parquet with one ``split`` value a row, in the order of the shards; null where the data have
+    a split column."""
     split_column: str
     split_seed: int | None
     rows: dict[SplitName, int]
@@ -136,13 +138,18 @@ class Dataset:
         features = (
             manifest.input.columns if manifest.input.kind == "tabular" else [manifest.input.column]
         )
-        columns = [manifest.id, manifest.label, *features]
+        columns = [manifest.label, *features]
+        if manifest.id != POSITION:
+            columns.insert(0, manifest.id)
         if manifest.assignment is None:
             columns.append(manifest.split_column)
         table = pa.concat_tables(
             [self._read_table(shard, columns) for shard in manifest.shards],
             promote_options="permissive",
         )
+        if manifest.id == POSITION:
+            positions = pa.array([f"row-{row}" for row in range(table.num_rows)])
+            table = table.add_column(0, POSITION, positions)
         if manifest.assignment is None:
             names = ["split" if n == manifest.split_column else n for n in table.column_names]
             return table.rename_columns(names)

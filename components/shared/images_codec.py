@@ -8,6 +8,9 @@ import pyarrow as pa
 
 from components.shared.errors import UserError
 
+MODES = {1: "L", 3: "RGB"}
+"""Pillow's mode by number of channels."""
+
 
 def decode_images(column: pa.ChunkedArray, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Decode a column of images.
@@ -40,14 +43,18 @@ def decode_images(column: pa.ChunkedArray, shape: tuple[int, ...]) -> npt.NDArra
 
 
 def _decode(value: bytes | None, shape: tuple[int, ...], row: int) -> npt.NDArray[np.float32]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     channels, height, width = shape
+    if channels not in MODES:
+        raise UserError(
+            f"data.input.size: {channels} channels; encoded images have 1 (grey) or 3 (RGB)"
+        )
     try:
         with Image.open(io.BytesIO(value or b"")) as image:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
-    except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"image in row {row}: cannot be decoded ({error})") from error
+            pixels = np.asarray(image.convert(MODES[channels]), dtype=np.float32)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"image in row {row}: cannot be decoded") from error
     if pixels.shape[:2] != (height, width):
         raise UserError(
             f"image in row {row}: is {pixels.shape[0]}x{pixels.shape[1]}, but data.input.size "

@@ -67,6 +67,6 @@ def _show(summary: dict[str, Any], output: Path) -> None:
     else:
         console.print("[bold red]rejected[/]; the registry is unchanged")
         for reason in summary["reasons"]:
-            console.print(f"  {reason}", markup=False)
+            console.print(f"  {reason}", markup=False, soft_wrap=True)
     for name in ("report.html", "summary.json"):
         console.print(str(output / name), markup=False, soft_wrap=True)

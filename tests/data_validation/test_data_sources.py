@@ -108,12 +108,6 @@ def test_encoded_images_in_parquet_are_read(tmp_path, spec, write, columns, pict
         ({}, {"input": PICTURES}, "there is no column 'image'"),
         ({"image": ["x"] * 60}, {"input": PICTURES}, "the image column 'image' is of type string"),
         ({}, {"split": {"by": "column"}}, "there is no column 'split'"),
-        ({}, {"id": "label"}, "the column 'label' is used as id and as label"),
-        (
-            {"split": [1.0] * 60},
-            {"input": {"kind": "tabular", "columns": ["split"]}},
-            "a name that is reserved",
-        ),
     ],
 )
 def test_unfit_columns_are_named(tmp_path, spec, write, columns, change, fields, message):

@@ -73,7 +73,7 @@ def test_split_column_decides_rows_and_classes(tmp_path, spec, write, columns):
 
 def test_split_column_with_another_word_is_refused(tmp_path, spec, write, columns):
     path = write({**columns, "split": ["labelled", "train", "test"] * 20})
-    with pytest.raises(UserError, match=r"'train' in row 1 \(id 'r1'\)"):
+    with pytest.raises(UserError, match="'train' in row 1"):
         resolve(spec(path, split={"by": "column"}), tmp_path / "dataset")
 
 
@@ -104,3 +104,12 @@ def test_manifest_is_json_with_the_meaning_of_columns(tmp_path, spec, write, col
         "label": "string",
     }
     assert manifest["split_seed"] == 0
+
+
+def test_rows_without_an_id_column_are_named_by_position(tmp_path, spec, write, columns):
+    del columns["id"]
+    manifest = resolve(spec(write(columns), id="@position"), tmp_path / "dataset")
+    loaded = Dataset.open(tmp_path / "dataset").load("labelled", "unlabelled", "test")
+
+    assert manifest.id == "@position"
+    assert loaded.ids == [f"row-{row}" for row in range(60)]

@@ -13,7 +13,7 @@ Promoted = tuple[Workspace, Ended]
 
 
 def test_good_student_is_promoted_and_everything_is_left_behind(promoted: Promoted) -> None:
-    workspace, ended = promoted
+    _workspace, ended = promoted
     summary = ended.summary
     assert summary["verdict"] == "promote"
     assert summary["model"] == {"name": "digits-student", "version": "1", "alias": "champion"}

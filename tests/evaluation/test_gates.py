@@ -135,7 +135,7 @@ def test_good_student_is_promoted_and_every_gate_is_checked() -> None:
     assert all(check.passed for check in decision.checks)
     assert decision.student_digest == "digest-of-student"
     assert decision.champion_version == "3"
-    assert decision.summary == "Promoted: the student meets all 8 gates."
+    assert decision.summary == "The student meets all 8 gates."
 
 
 def test_slow_student_is_rejected_with_observed_and_threshold_in_the_reason() -> None:
@@ -147,7 +147,7 @@ def test_slow_student_is_rejected_with_observed_and_threshold_in_the_reason() ->
         "Latency p95 is 0.01 ms (upper bound 0.012 ms at 95 % confidence); gates.latency.p95_ms "
         "asks for at most 0.00001 ms, which it misses."
     )
-    assert decision.summary == "Rejected: gates.latency.p95_ms failed (1 of 1 gate)."
+    assert decision.summary == "gates.latency.p95_ms failed (1 of 1 gate)."
 
 
 @pytest.mark.parametrize(

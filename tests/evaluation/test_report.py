@@ -109,7 +109,7 @@ def test_sections_come_in_the_order_in_which_they_are_asked_for(promoted: Page) 
         "provenance",
     ]
     assert promoted.unbalanced == []
-    assert promoted.text("h1") == "Promoted"
+    assert promoted.text("h1") == "Promotion earned"
 
 
 def test_failing_gate_is_named_with_its_figures_before_anything_else(rejected: Page) -> None:

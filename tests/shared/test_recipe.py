@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from components.shared.errors import UserError
-from components.shared.recipe import DataSpec, Recipe, TrainingSpec, load_recipe, parse_section, recipe_schema
+from components.shared.recipe import (
+    DataSpec,
+    Recipe,
+    TrainingSpec,
+    load_recipe,
+    parse_section,
+    recipe_schema,
+)
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "pipelines" / "recipes" / "digits.yaml"
@@ -38,6 +45,10 @@ def error_of(*overrides: str) -> str:
         ("data.input={kind: tabular, columns: [a, a]}", "column 'a' is listed more than once"),
         ("data.input={kind: tabular, columns: [a]}", "teacher.model.family is cnn"),
         ("gates.confidence=0.99", "latency is measured at evaluation.confidence 0.95; raise"),
+        ("data.id=label", "data: the label column 'label' is also the id"),
+        ("data.label=image", "data: the label column 'image' is also a feature"),
+        ("data.split={by: column, column: id}", "data: the split column 'id' is also the id"),
+        ("data.id=split", "the id column is called 'split', a name that is reserved"),
         ("data.classes=[a, a]", "data.classes: a class is listed more than once"),
     ],
 )

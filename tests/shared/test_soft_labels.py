@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from components.shared.errors import UserError
-from components.shared.soft_labels import MANIFEST, SoftLabels, SoftLabelWriter, StoreIdentity, TeacherRef
+from components.shared.soft_labels import (
+    MANIFEST,
+    SoftLabels,
+    SoftLabelWriter,
+    StoreIdentity,
+    TeacherRef,
+)
 from components.shared.storage import LocalStorage, open_storage
 
 CLASSES = ["cat", "dog", "owl"]

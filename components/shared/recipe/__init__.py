@@ -1,6 +1,7 @@
 """The recipe: one YAML file that describes a distillation."""
 
 from components.shared.recipe.data import (
+    POSITION,
     ColumnSplit,
     DataSpec,
     ImageInput,
@@ -24,6 +25,7 @@ from components.shared.recipe.models import (
 )
 
 __all__ = [
+    "POSITION",
     "BundleTeacher",
     "CnnSpec",
     "ColumnSplit",

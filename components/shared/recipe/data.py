@@ -6,6 +6,9 @@ from pydantic import Field, field_validator, model_validator
 
 from components.shared.recipe.base import Fraction, PositiveInt, Spec
 
+POSITION = "@position"
+"""Stands for an id column where the data have none."""
+
 
 class TabularInput(Spec):
     """Numeric columns, one value a row each."""
@@ -35,7 +38,7 @@ class ImageInput(Spec):
     column: str = "image"
     """The column that holds the image."""
     size: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]
-    """Channels (1 or 3), height and width."""
+    """Channels (1 or 3 for encoded images), height and width."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,7 +83,8 @@ class DataSpec(Spec):
     """A Parquet file, a folder of Parquet files, a folder of images sorted into class folders, or
     ``builtin://digits``, ``builtin://breast_cancer``, ``builtin://wine``."""
     id: str = "id"
-    """Column with a unique id for each row (text or whole numbers)."""
+    """Column with a unique id for each row (text or whole numbers); ``@position`` where there is
+    none, which names rows by their position in the data."""
     label: str = "label"
     """Column with the class; null means unlabelled."""
     classes: Annotated[list[str], Field(min_length=2)] | None = None
@@ -108,12 +112,25 @@ class DataSpec(Spec):
 
     @model_validator(mode="after")
     def _columns_differ(self) -> "DataSpec":
-        features = self.input.columns if self.input.kind == "tabular" else [self.input.column]
-        if self.label in features:
-            raise ValueError(f"the label column {self.label!r} is also a feature")
-        if self.id in features:
-            raise ValueError(f"the id column {self.id!r} is also a feature")
+        used = dict.fromkeys(self.features, "a feature")
+        others = [("id", self.id), ("label", self.label)]
+        if self.split.by == "column":
+            others.append(("split", self.split.column))
+        for role, name in others:
+            if name in used:
+                raise ValueError(f"the {role} column {name!r} is also {used[name]}")
+            used[name] = f"the {role}"
+        if used.get("split", "the split") != "the split":
+            raise ValueError(
+                f"{used['split']} column is called 'split', a name that is reserved for the split; "
+                "rename the column"
+            )
         return self
+
+    @property
+    def features(self) -> list[str]:
+        """The columns that the model sees."""
+        return self.input.columns if self.input.kind == "tabular" else [self.input.column]
 
 
 class ValidationSpec(Spec):

@@ -80,7 +80,7 @@ _PERCENTILES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
 def _calls_needed(share: float, confidence: float) -> int:
-    """Calls from which the slowest one bounds a percentile at all: share**calls <= 1 - confidence."""
+    """Calls from which the slowest bounds a percentile at all: share**calls <= 1 - confidence."""
     return math.ceil(math.log(1 - confidence) / math.log(share))
 
 
