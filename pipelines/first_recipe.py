@@ -148,6 +148,7 @@ class _Columns:
         import pyarrow.compute as pc
 
         self._table, self._compute = table, pc
+        self._rows: int = table.num_rows
         self._kinds: dict[str, str] = {
             name: kind_of(table.schema.field(name).type) for name in table.column_names
         }
@@ -224,13 +225,13 @@ class _Columns:
     def _may_be_id(self, name: str) -> bool:
         if self._kinds[name] not in ALLOWED["id"]:
             return False
-        column = self._table.column(name)
-        return column.null_count == 0 and self._distinct(name) == self._table.num_rows
+        missing: int = self._table.column(name).null_count
+        return missing == 0 and self._distinct(name) == self._rows
 
     def _may_be_label(self, name: str) -> bool:
         if self._kinds[name] not in {TEXT, WHOLE, BOOLEAN}:
             return False
-        return 2 <= self._distinct(name) <= min(_MAX_CLASSES, max(2, self._table.num_rows // 5))
+        return 2 <= self._distinct(name) <= min(_MAX_CLASSES, max(2, self._rows // 5))
 
     def _distinct(self, name: str) -> int:
         return int(self._compute.count_distinct(self._table.column(name)).as_py())

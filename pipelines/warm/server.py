@@ -170,9 +170,11 @@ def run_step(request: bytes, streams: list[int], client: socket.socket) -> NoRet
     if not sys.flags.safe_path:
         sys.path[0] = cwd
     importlib.invalidate_caches()
-    # Python seeds `random` after a fork by itself; torch's generator starts from a constant.
+    # Unseeded numbers differ from step to step; Python sees to that for `random` by itself.
     if numpy_random := sys.modules.get("numpy.random"):
         numpy_random.seed()
+    if torch := sys.modules.get("torch"):
+        torch.default_generator.seed()
     status = 1
     try:
         status = _run_module(module)

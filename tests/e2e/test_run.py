@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tests.e2e.conftest import Ended, Workspace
+from tests.command_line import Ended, Workspace
 
 Promoted = tuple[Workspace, Ended]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
@@ -77,8 +78,14 @@ def run(text: str, folder: Path, **arguments: Any) -> Any:
     return load_component_from_text(text)(**arguments)
 
 
+@pytest.fixture(scope="module")
+def interpreters() -> Iterator[None]:
+    with warm_interpreters({TORCH: ["numpy", "torch"], PLAIN: ["json"]}):
+        yield
+
+
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[Any]:
+def program(tmp_path: Path, interpreters: None) -> Any:
     """Runs the text of a program as ``python -m program``, cold or warm, and gives how it ended."""
 
     def run_program(text: str, *arguments: str, warm: bool, **options: Any) -> Any:
@@ -93,8 +100,7 @@ def program(tmp_path: Path) -> Iterator[Any]:
             **options,
         )
 
-    with warm_interpreters({TORCH: ["numpy", "torch"], PLAIN: ["json"]}):
-        yield run_program
+    return run_program
 
 
 def command(*arguments: str, warm: bool, name: int = 0) -> str:
@@ -174,7 +180,7 @@ def test_a_step_with_environment_variables_of_its_own_stays_cold(tmp_path: Path)
         "1 / 0",
         "raise KeyboardInterrupt",
         "import os; os._exit(7)",
-        "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
         "import atexit; atexit.register(print, 'at exit'); print('before', end=' ')",
         """
         import threading, time
@@ -198,7 +204,8 @@ def test_a_step_with_environment_variables_of_its_own_stays_cold(tmp_path: Path)
 def test_a_program_ends_as_in_a_cold_interpreter(program: Any, text: str) -> None:
     cold, warm = program(text, warm=False), program(text, warm=True)
     assert (warm.returncode, warm.stdout) == (cold.returncode, cold.stdout)
-    assert warm.stderr.splitlines()[-1:] == cold.stderr.splitlines()[-1:]
+    if cold.returncode != 128 + signal.SIGKILL:  # there the shell writes a line
+        assert warm.stderr.splitlines()[-1:] == cold.stderr.splitlines()[-1:]
 
 
 def test_a_program_sees_what_it_sees_in_a_cold_interpreter(program: Any, tmp_path: Path) -> None:
@@ -231,10 +238,13 @@ def test_a_program_sees_what_it_sees_in_a_cold_interpreter(program: Any, tmp_pat
 
 
 def test_each_step_draws_its_own_unseeded_random_numbers(program: Any) -> None:
-    text = "import random, numpy; print(random.random(), numpy.random.random())"
+    text = """
+        import random, numpy, torch
+        print(random.random(), numpy.random.random(), torch.rand(1).item())
+    """
     first, second = (program(text, warm=True).stdout.split() for _ in range(2))
-    assert first[0] != second[0]
-    assert first[1] != second[1]
+    assert len(first) == 3
+    assert not set(first) & set(second)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -243,7 +253,6 @@ def test_training_gives_the_same_weights_bit_for_bit(program: Any, threads: int)
         import hashlib, torch
         from torch import nn
         torch.set_num_threads({threads})
-        print(torch.initial_seed(), torch.rand(1).item())
         torch.manual_seed(1)
         x, y = torch.randn(64, 1, 8, 8), torch.randint(0, 10, (64,))
         model = nn.Sequential(

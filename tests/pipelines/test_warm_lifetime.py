@@ -32,8 +32,8 @@ STEP = """
         print("stopping", flush=True)
         sys.exit(9)
     signal.signal(signal.SIGTERM, stop)
-    print(os.getpid(), os.getppid(), child.pid, flush=True)
     try:
+        print(os.getpid(), os.getppid(), child.pid, flush=True)
         time.sleep(600)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -98,7 +98,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
     assert {run.step, run.server} < run.members()
     yield run
     run.process.kill()
-    run.process.communicate()
+    run.process.wait()
+    run.output.close()
 
 
 def test_a_killed_run_takes_servers_clients_steps_and_their_children_along(run: Run) -> None:
@@ -147,9 +148,9 @@ def test_a_killed_step_gives_the_status_a_shell_gives(run: Run) -> None:
 
 
 def test_a_killed_server_fails_its_step_with_a_clear_line(run: Run) -> None:
+    os.kill(run.child, signal.SIGKILL)
     os.kill(run.server, signal.SIGKILL)
     output = run.process.communicate()[0]
-    os.kill(run.child, signal.SIGKILL)
     assert "the warm interpreter that was to run this step has died" in output
     assert "status 1" in output
     run.assert_nothing_left()

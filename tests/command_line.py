@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "pipelines" / "recipes" / "digits.yaml"
 SHORT = (
     "teacher.training.steps=150",
@@ -42,7 +40,12 @@ class Workspace:
     def distil(self, output: str, *overrides: str, recipe: Path = DIGITS) -> "Ended":
         """``kubedistill run``, shortened."""
         options = [part for override in (*SHORT, *overrides) for part in ("--set", override)]
-        done = self.run("run", recipe, "--output", output, *options)
+        return self.end("run", recipe, "--output", output, *options)
+
+    def end(self, *arguments: str | Path) -> "Ended":
+        """A command with ``--output``, to its end."""
+        done = self.run(*arguments)
+        output = arguments[arguments.index("--output") + 1]
         return Ended(done.returncode, done.stderr, self.folder / output)
 
     def status(self, model: str = "digits-student") -> dict[str, Any]:
@@ -66,18 +69,3 @@ class Ended:
         """``summary.json``."""
         value: dict[str, Any] = json.loads((self.output / "summary.json").read_text())
         return value
-
-
-@pytest.fixture(scope="session")
-def promoted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Ended]:
-    """A workspace in which one run has promoted a student."""
-    workspace = Workspace(tmp_path_factory.mktemp("promoted"))
-    ended = workspace.distil("first")
-    assert ended.status == 0, ended.stderr
-    return workspace, ended
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """An empty workspace."""
-    return Workspace(tmp_path)
