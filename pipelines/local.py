@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,13 @@ class LocalRun:
     """Wall time of the pipeline, compilation included."""
 
 
-def run_locally(recipe: Recipe, output: Path, tracking_uri: str, listener: Listener) -> LocalRun:
+def run_locally(
+    recipe: Recipe,
+    output: Path,
+    tracking_uri: str,
+    listener: Listener,
+    preload: Mapping[str, Sequence[str]] = PRELOAD,
+) -> LocalRun:
     """Compile the recipe and run it, step by step, in processes of this machine.
 
     Args:
@@ -61,6 +67,8 @@ def run_locally(recipe: Recipe, output: Path, tracking_uri: str, listener: Liste
         output: folder for the pipeline's outputs and the log.
         tracking_uri: MLflow server or store.
         listener: is told every event of every step.
+        preload: what the warm interpreter of each image imports; an image that is not named gets a
+            new interpreter for each step.
 
     Raises:
         UserError: a step refused its input, or another run is writing to ``output``.
@@ -69,7 +77,7 @@ def run_locally(recipe: Recipe, output: Path, tracking_uri: str, listener: Liste
     started = time.time()
     with _exclusive(output), (output / LOG).open("w", encoding="utf-8") as log:
         follower = Follower(log, listener)
-        with warm_interpreters(PRELOAD) as warm:
+        with warm_interpreters(preload) as warm:
             pipeline = load_component_from_text(warm.rewrite(compile_recipe(recipe)))
             outputs = _execute(pipeline, output, tracking_uri, follower)
         return LocalRun(

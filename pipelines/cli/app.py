@@ -47,7 +47,9 @@ def run(
     recipe: RecipePath,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for the results; by default runs/<name of the recipe>."),
+        typer.Option(
+            help="Folder for the results; by default runs/<name of the recipe>.", file_okay=False
+        ),
     ] = None,
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
@@ -65,7 +67,9 @@ def compile_(
     recipe: RecipePath,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write; by default standard output."),
+        typer.Option(
+            "--output", "-o", help="File to write; by default standard output.", dir_okay=False
+        ),
     ] = None,
     overrides: Overrides = None,
 ) -> int:
@@ -78,7 +82,7 @@ def compile_(
         sys.stdout.write(text)
     else:
         write_atomically(output, text)
-        console.print(f"wrote {output}")
+        console.print(f"wrote {output}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -88,7 +92,8 @@ def validate(
     overrides: Overrides = None,
     as_json: AsJson = False,
     docs: Annotated[
-        Path | None, typer.Option(help="Folder for the validation's HTML pages (Data Docs).")
+        Path | None,
+        typer.Option(help="Folder for the validation's HTML pages (Data Docs).", file_okay=False),
     ] = None,
 ) -> int:
     """Check a recipe and its data; trains nothing."""
@@ -126,7 +131,12 @@ def init(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Recipe to write; by default <name of the data>.yaml."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Recipe to write; by default <name of the data>.yaml.",
+            dir_okay=False,
+        ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column with the class.")] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column with a unique id.")] = None,
@@ -173,7 +183,9 @@ def _usage_status(error: Exception) -> tuple[int, str]:
     format_message = getattr(error, "format_message", None)
     if format_message is None:
         raise error
-    return USER_ERROR, f"{format_message()} (see --help)"
+    # Without any argument the help has been printed already, and there is no message.
+    message = format_message()
+    return USER_ERROR, f"{message} (see --help)" if message else "a command is missing"
 
 
 def _load(path: Path, overrides: list[str] | None) -> Recipe:

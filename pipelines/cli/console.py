@@ -21,6 +21,4 @@ def resolve_tracking_uri(given: str | None) -> str:
     uri = given or os.environ.get("MLFLOW_TRACKING_URI")
     if uri:
         return uri
-    folder = Path(".kubedistill").resolve()
-    folder.mkdir(exist_ok=True)
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    return f"sqlite:///{Path('.kubedistill').resolve() / 'mlflow.db'}"

@@ -1,5 +1,6 @@
 """``kubedistill init``: look at a data set, and write a first recipe for it."""
 
+import tempfile
 from pathlib import Path
 
 from components.shared.errors import UserError
@@ -21,8 +22,12 @@ def write_first_recipe(
     path = output or Path(f"{found.name}.yaml")
     if path.exists() and not force:
         raise UserError(f"{path} exists already; choose another --output, or --force")
-    write_atomically(path, first_recipe(found, path.resolve().parent))
-    recipe = load_recipe(path)
+    text = first_recipe(found, path.resolve().parent)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / path.name
+        write_atomically(draft, text)
+        recipe = load_recipe(draft)
+    write_atomically(path, text)
     _show(recipe, found.notes)
     console.print(f"wrote {path}", markup=False, soft_wrap=True)
     console.print(f"next: kubedistill validate {path}", markup=False, soft_wrap=True)
@@ -32,6 +37,10 @@ def write_first_recipe(
 
 def _show(recipe: Recipe, notes: list[str]) -> None:
     shape = "x".join(str(size) for size in recipe.data.input.shape)
-    console.print(f"{recipe.data.input.kind} input {shape}, label column {recipe.data.label!r}")
+    console.print(
+        f"{recipe.data.input.kind} input {shape}, label column {recipe.data.label!r}",
+        markup=False,
+        soft_wrap=True,
+    )
     for note in notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from components.shared.recipe import Recipe
 from pipelines.cli.console import console
@@ -24,14 +24,13 @@ def follow(recipe: Recipe) -> Iterator[Listener]:
         yield _PlainLines()
         return
     with Progress(
-        SpinnerColumn(finished_text="[green]✓[/]"),
-        TextColumn("{task.description}"),
+        TextColumn("  {task.description:<22}"),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[detail]}", style="dim"),
         console=console,
-        transient=False,
+        transient=True,
     ) as progress:
-        yield _LiveBars(progress)
+        yield _LiveBar(progress)
 
 
 class _PlainLines:
@@ -52,17 +51,20 @@ class _PlainLines:
                 _plain(f"{step}: done in {now - self._started[step]:.1f} s")
 
 
-class _LiveBars:
+class _LiveBar:
+    """A bar for the step that runs, and a line for each that has ended."""
+
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._started = time.time()
         self._task = progress.add_task("starting", total=None, detail="")
 
     def __call__(self, event: dict[str, Any]) -> None:
+        step = event.get("step", "")
         match event["event"]:
             case "started":
                 self._started = event["time"]
-                self._progress.update(self._task, description=event["step"], detail="")
+                self._progress.reset(self._task, description=step, total=None, detail="")
             case "progress":
                 self._progress.update(
                     self._task,
@@ -72,8 +74,8 @@ class _LiveBars:
                 )
             case "finished":
                 seconds = event["time"] - self._started
-                self._progress.update(self._task, total=1, completed=1, detail=f"{seconds:.1f} s")
-                self._task = self._progress.add_task("", total=None, detail="")
+                self._progress.console.print(f"[green]✓[/] {step:<22} {seconds:5.1f} s")
+                self._progress.reset(self._task, description="starting", total=None, detail="")
 
 
 def describe(event: dict[str, Any]) -> str:

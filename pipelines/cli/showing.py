@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
 
-from components.shared.recipe import RegistrySpec, parse_section
+from components.shared.errors import StepFailed, UserError
+from components.shared.recipe import RegistrySpec
 from pipelines.cli.console import console, print_json, resolve_tracking_uri
 
 if TYPE_CHECKING:
@@ -16,12 +19,17 @@ def show_status(model: str, alias: str, tracking_uri: str | None, as_json: bool)
 
     Raises:
         UserError: there is no such model.
+        StepFailed: MLflow cannot be reached.
     """
-    registry = parse_section(RegistrySpec, {"model": model, "alias": alias}, "registry")
+    registry = _registry(model, alias)
     uri = resolve_tracking_uri(tracking_uri)
+    from components.registration.client import TrackingError
     from components.registration.status import read_status
 
-    status = read_status(registry, uri)
+    try:
+        status = read_status(registry, uri)
+    except TrackingError as error:
+        raise StepFailed(str(error)) from error
     if as_json:
         print_json(status.model_dump(mode="json"))
         return 0
@@ -29,8 +37,18 @@ def show_status(model: str, alias: str, tracking_uri: str | None, as_json: bool)
     return 0
 
 
+def _registry(model: str, alias: str) -> RegistrySpec:
+    try:
+        return RegistrySpec(model=model, alias=alias)
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        given = "MODEL" if first["loc"] == ("model",) else "--alias"
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{given} {first['input']!r}: {message}") from error
+
+
 def _show(status: "Status") -> None:
-    console.print(f"[bold]{status.model}[/] at {status.tracking_uri}", soft_wrap=True)
+    console.print(f"[bold]{status.model}[/] at {escape(status.tracking_uri)}", soft_wrap=True)
     if status.champion is None:
         console.print(f"no version has the alias {status.alias}")
     else:

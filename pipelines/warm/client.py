@@ -44,14 +44,14 @@ def main(address: str, arguments: list[str]) -> int:
         return 1
 
     request = encode_request(os.getcwd(), arguments, dict(os.environ))  # noqa: PTH109 - slow import
-    try:
+    status = b""
+    with suppress(ConnectionError):
         socket.send_fds(server, [len(request).to_bytes(_HEADER_BYTES)], [0, 1, 2])
         server.sendall(request)
         if pid := int.from_bytes(server.recv(_PID_BYTES, socket.MSG_WAITALL)):
             _forward_signals(pid)
         status = server.recv(1)
-    except ConnectionError:
-        status = b""
+        server.send(status)  # so that the server knows that nobody killed this process
     if not status:
         print("the warm interpreter that was to run this step has died", file=sys.stderr)
         return 1

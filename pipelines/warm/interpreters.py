@@ -70,8 +70,8 @@ def warm_interpreters(preload: Mapping[str, Sequence[str]]) -> Iterator[WarmInte
     """Run a warm interpreter for each container image while the block runs.
 
     They import one after the other, in the order given and in the background; one that a step waits
-    for goes at once. (On two cores, importing in parallel delayed the first steps by a quarter.)
-    They die with this process, however it ends.
+    for goes at once. (On two cores, importing in parallel made the first steps wait longer, and the
+    later ones no less.) They die with this process, however it ends.
 
     Where processes cannot be forked and followed as needed (anywhere but on Linux), there are no
     interpreters, and pipelines are not changed.

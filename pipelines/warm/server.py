@@ -75,7 +75,7 @@ class Server:
         """Handle what has happened, or wait for it for at most ``timeout`` seconds."""
         handlers = {self.listener.fileno(): self._start_step}
         for step in self.steps:
-            handlers[step.client.fileno()] = partial(self._end_step_of_killed_client, step)
+            handlers[step.client.fileno()] = partial(self._follow_client, step)
             handlers[step.pidfd] = partial(self._end_step, step)
         ready, _, _ = select.select(list(handlers), [], [], timeout)
         for descriptor in ready:
@@ -87,7 +87,8 @@ class Server:
         size = int.from_bytes(header)
         request = client.recv(size, socket.MSG_WAITALL)
         if not request or len(request) < size:  # the client was killed
-            client.close()
+            for descriptor in (client.detach(), *streams):
+                os.close(descriptor)
             return
         # Until this process knows the child, and the child has its own handlers, signals wait.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -118,8 +119,15 @@ class Server:
         for descriptor in self.private:
             os.close(descriptor)
 
-    def _end_step_of_killed_client(self, step: Step) -> None:
-        step.signal(signal.SIGKILL)
+    def _follow_client(self, step: Step) -> None:
+        if step not in self.steps:
+            return
+        try:
+            acknowledged = step.client.recv(1)
+        except ConnectionError:
+            acknowledged = b""
+        if not acknowledged:  # the client was killed, and its step goes with it
+            step.signal(signal.SIGKILL)
         self._end_step(step)
 
     def _end_step(self, step: Step) -> None:
@@ -128,9 +136,7 @@ class Server:
         self.steps.remove(step)
         _, waited = os.waitpid(step.pid, 0)
         code = os.waitstatus_to_exitcode(waited)
-        with suppress(
-            ConnectionError
-        ):  # most steps have sent it themselves, and the client is gone
+        with suppress(ConnectionError):  # most steps have sent it themselves
             step.client.send(bytes([code if code >= 0 else _SHELL_SIGNAL_BASE - code]))
         step.client.close()
         os.close(step.pidfd)
@@ -157,7 +163,27 @@ def run_step(request: bytes, streams: list[int], client: socket.socket) -> NoRet
         streams: descriptors of standard input, output and error.
         client: is told the process id at the start, and the exit status at the end.
     """
-    client.send(os.getpid().to_bytes(_PID_BYTES))
+    status = 1
+    try:
+        with suppress(ConnectionError):
+            client.send(os.getpid().to_bytes(_PID_BYTES))
+        status = _run_module(_become_interpreter(request, streams))
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with suppress(ConnectionError):
+            client.send(bytes([status]))
+        # Like multiprocessing's children, without the destructors of C libraries: they wait for
+        # threads that a fork does not copy (onnxruntime's never ends).
+        os._exit(status)
+
+
+def _become_interpreter(request: bytes, streams: list[int]) -> str:
+    """Take on the request's streams, directory, environment and arguments; return its module."""
     cwd, count, *fields = os.fsdecode(request).split("\0")
     _, module, *arguments = fields[: int(count)]
     for descriptor, stream in enumerate(streams):
@@ -175,19 +201,7 @@ def run_step(request: bytes, streams: list[int], client: socket.socket) -> NoRet
         numpy_random.seed()
     if torch := sys.modules.get("torch"):
         torch.default_generator.seed()
-    status = 1
-    try:
-        status = _run_module(module)
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        with suppress(ConnectionError):
-            client.send(bytes([status]))
-        # Like multiprocessing's children, without the destructors of C libraries: they wait for
-        # threads that a fork does not copy (onnxruntime's never ends).
-        os._exit(status)
+    return module
 
 
 def _run_module(module: str) -> int:

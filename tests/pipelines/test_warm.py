@@ -247,26 +247,27 @@ def test_each_step_draws_its_own_unseeded_random_numbers(program: Any) -> None:
     assert not set(first) & set(second)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_training_gives_the_same_weights_bit_for_bit(program: Any, threads: int) -> None:
-    text = f"""
+def test_training_gives_the_same_weights_bit_for_bit(program: Any) -> None:
+    text = """
         import hashlib, torch
         from torch import nn
-        torch.set_num_threads({threads})
-        torch.manual_seed(1)
-        x, y = torch.randn(64, 1, 8, 8), torch.randint(0, 10, (64,))
-        model = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Dropout(0.3), nn.Linear(256, 10),
-        )
-        optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
-        for _ in range(10):
-            loss = nn.functional.cross_entropy(model(x), y)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        state = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
-        print(hashlib.sha256(state).hexdigest())
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            torch.manual_seed(1)
+            x, y = torch.randn(64, 1, 8, 8), torch.randint(0, 10, (64,))
+            model = nn.Sequential(
+                nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+                nn.Flatten(), nn.Dropout(0.3), nn.Linear(256, 10),
+            )
+            for _ in range(10):
+                gradients = torch.autograd.grad(
+                    nn.functional.cross_entropy(model(x), y), list(model.parameters())
+                )
+                with torch.no_grad():
+                    for value, gradient in zip(model.parameters(), gradients):
+                        value -= 0.1 * gradient
+            state = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
+            print(torch.get_num_threads(), hashlib.sha256(state).hexdigest())
     """
     cold, warm = program(text, warm=False), program(text, warm=True)
     assert cold.returncode == 0, cold.stderr

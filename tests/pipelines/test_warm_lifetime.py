@@ -156,6 +156,23 @@ def test_a_killed_server_fails_its_step_with_a_clear_line(run: Run) -> None:
     run.assert_nothing_left()
 
 
+def test_what_a_step_leaves_running_goes_on_as_it_does_cold(
+    tmp_path: Path,
+) -> None:
+    from pipelines.warm import warm_interpreters
+
+    (tmp_path / "program.py").write_text(
+        "import subprocess\n"
+        "subprocess.Popen('sleep 0.5; touch done', shell=True, stdout=subprocess.DEVNULL)\n"
+    )
+    with warm_interpreters({"python-plain": []}):
+        folder = os.environ["KUBEDISTILL_WARM"]
+        step = [sys.executable, "-I", "-S", f"{folder}/client.py", f"{folder}/0", "-m", "program"]
+        subprocess.check_call(step, cwd=tmp_path)
+        assert not (tmp_path / "done").exists()
+        wait_until((tmp_path / "done").exists)
+
+
 def test_steps_after_the_death_of_a_server_run_cold(tmp_path: Path) -> None:
     from pipelines.warm import warm_interpreters
 

@@ -1,0 +1,128 @@
+"""``make bench``: the performance targets, measured; writes ``build/bench.json``.
+
+Whole runs of the default recipe, each in a folder of its own, with warm and with cold interpreters
+in turn, so that a machine that drifts is the same for both.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from components.shared.files import write_atomically
+from components.shared.recipe import load_recipe
+from pipelines.local import PRELOAD, LocalRun, run_locally
+
+ROOT = Path(__file__).parents[2]
+REPETITIONS = 3
+MEASURED_OR_TRAINED = {
+    "train_teacher",
+    "generate_soft_labels",
+    "train_student",
+    "train_hard_label",
+    "train_pseudo_label",
+    "evaluate_student",
+}
+"""Steps whose work is training, labelling or measuring; all else is overhead."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of ``build/bench.json``."""
+
+    name: str
+    value: float
+    unit: str
+    better: Literal["higher", "lower"]
+    target: float
+    holds: bool
+    spread: list[float]
+    """Smallest and largest over the repetitions."""
+    how: str
+
+
+def result(name: str, values: list[float], unit: str, target: float, how: str) -> Result:
+    """A figure where lower is better, by its median."""
+    value = statistics.median(values)
+    spread = [round(min(values), 3), round(max(values), 3)]
+    return Result(name, round(value, 3), unit, "lower", target, value <= target, spread, how)
+
+
+def overhead(run: LocalRun) -> float:
+    """Seconds of a run that were neither training nor labelling nor measuring."""
+    useful = sum(timing.work for step, timing in run.timings.items() if step in MEASURED_OR_TRAINED)
+    return run.seconds - useful
+
+
+def run_once(preload: dict[str, tuple[str, ...]]) -> LocalRun:
+    """The default recipe with a new registry."""
+    with tempfile.TemporaryDirectory(prefix="kubedistill-bench-") as folder:
+        recipe = load_recipe(ROOT / "pipelines" / "recipes" / "digits.yaml")
+        uri = f"sqlite:///{folder}/mlflow.db"
+        return run_locally(recipe, Path(folder) / "out", uri, lambda _: None, preload)
+
+
+def measure(report: Callable[[str], None]) -> list[Result]:
+    """Run warm and cold in turn, and compare."""
+    warm, cold = [], []
+    for number in range(1, REPETITIONS + 1):
+        report(f"run {number} of {REPETITIONS}, warm and cold")
+        warm.append(run_once(PRELOAD))
+        cold.append(run_once({}))
+    pairs = list(zip(warm, cold, strict=True))
+    return [
+        result(
+            "demo_seconds",
+            [run.seconds for run in warm],
+            "s",
+            60,
+            "wall time of the default recipe, compilation included",
+        ),
+        result(
+            "demo_overhead_seconds",
+            [overhead(run) for run in warm],
+            "s",
+            20,
+            "the part of it that is not training, labelling or measuring",
+        ),
+        result(
+            "warm_vs_cold_overhead",
+            [overhead(warm_run) / overhead(cold_run) for warm_run, cold_run in pairs],
+            "ratio",
+            0.7,
+            "overhead with warm interpreters against a new interpreter for each step, in turn",
+        ),
+    ]
+
+
+def main() -> None:
+    """Measure, write, and show."""
+    console = Console()
+    started = time.monotonic()
+    results = measure(console.print)
+    rows = [asdict(row) for row in results]
+    write_atomically(ROOT / "build" / "bench.json", json.dumps(rows, indent=2) + "\n")
+    table = Table("name", "value", "target", "holds", "spread", "how")
+    for row in results:
+        spread = " to ".join(f"{value:.3g}" for value in row.spread)
+        table.add_row(
+            row.name,
+            f"{row.value:.3g} {row.unit}",
+            f"<= {row.target:g}",
+            "yes" if row.holds else "NO",
+            spread,
+            row.how,
+        )
+    console.print(table)
+    console.print(f"{time.monotonic() - started:.0f} s; build/bench.json")
+
+
+if __name__ == "__main__":
+    main()
