@@ -140,9 +140,12 @@ def _look_at_parquet(
     import pyarrow.parquet as pq
 
     try:
-        table = pa.concat_tables(
-            [pq.ParquetFile(file).read() for file in files], promote_options="permissive"
-        )
+        parts = [pq.ParquetFile(file).read() for file in files]
+        for names in (part.column_names for part in parts):
+            if len(set(names)) < len(names):
+                repeated = next(name for name in names if names.count(name) > 1)
+                raise UserError(f"{path}: has several columns called {repeated!r}; rename them")
+        table = pa.concat_tables(parts, promote_options="permissive")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file or folder") from error
     except (pa.ArrowException, OSError) as error:
@@ -150,9 +153,6 @@ def _look_at_parquet(
         raise UserError(f"{path}: cannot be read as Parquet ({reason})") from error
     if table.num_rows == 0:
         raise UserError(f"{path}: has no rows")
-    for name in table.column_names:
-        if table.column_names.count(name) > 1:
-            raise UserError(f"{path}: has several columns called {name!r}; rename them")
     columns = TableColumns(table)
     if label is not None:
         columns.check_label(label)

@@ -11,8 +11,9 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
     """The content of ``summary.json``.
 
     ``timings_s`` has, per step, ``startup`` (from the end of the step before until this one's
-    libraries are imported; for the first step compiling too) and ``work``; ``total_s`` is the wall
-    time of the whole run.
+    libraries are imported; for the first step compiling too) and ``work``. What the warm
+    interpreters import meanwhile, on another core, is in ``background_imports_s``; ``total_s`` is
+    the wall time of the whole run.
     """
     evaluation, registration = run.evaluation, run.registration
     arms = {name: evaluation.arms.get(name) for name in (*TRAINED_ARMS, "champion")}
@@ -43,6 +44,9 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
         },
         "seed": recipe.seed,
         "timings_s": steps,
+        "background_imports_s": {
+            image: round(seconds, 3) for image, seconds in run.background_imports.items()
+        },
         "total_s": round(run.seconds, 3),
     }
 

@@ -189,8 +189,8 @@ def _usage_status(error: Exception) -> tuple[int, str]:
 
 
 def _load(path: Path, overrides: list[str] | None) -> Recipe:
-    """A recipe whose local paths, relative to its own folder, are made absolute."""
-    return load_recipe(path, overrides or ()).with_absolute_paths(path.parent)
+    """A recipe for this machine, with absolute paths."""
+    return load_recipe(path, overrides or (), absolute_paths=True)
 
 
 def _escape(message: str) -> str:

@@ -130,16 +130,26 @@ def test_class_names_may_be_numbers() -> None:
     assert recipe.data.classes == ["1", "0"]
 
 
-def test_relative_paths_belong_to_the_recipes_folder(tmp_path: Path) -> None:
-    overrides = ["data.uri=rows.parquet", "teacher={source: bundle, uri: ../teacher}"]
-    recipe = load_recipe(DIGITS, overrides).with_absolute_paths(tmp_path)
-    assert recipe.data.uri == str(tmp_path / "rows.parquet")
-    assert recipe.teacher.source == "bundle"
-    assert recipe.teacher.uri == str(tmp_path.parent / "teacher")
+def test_relative_paths_belong_to_the_recipes_folder_and_overrides_to_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = DIGITS.read_text().replace("builtin://digits", "../rows.parquet")
+    (tmp_path / "recipes").mkdir()
+    path = tmp_path / "recipes" / "own.yaml"
+    path.write_text(recipe)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    override = "teacher={source: bundle, uri: teacher}"
+    loaded = load_recipe(path, [override], absolute_paths=True)
+    assert loaded.data.uri == str(tmp_path / "rows.parquet")
+    assert loaded.teacher.source == "bundle"
+    assert loaded.teacher.uri == str(tmp_path / "here" / "teacher")
+    assert load_recipe(path).data.uri == "../rows.parquet"
 
 
-def test_builtin_uri_stays_as_it_is(digits_recipe: Recipe) -> None:
-    assert digits_recipe.with_absolute_paths(Path("/x")).data.uri == "builtin://digits"
+def test_builtin_uri_is_no_path() -> None:
+    assert load_recipe(DIGITS, absolute_paths=True).data.uri == "builtin://digits"
 
 
 def test_schema_in_the_repository_is_the_generated_one() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -66,15 +65,6 @@ class Recipe(Spec):
                 )
         return self
 
-    def with_absolute_paths(self, folder: Path) -> "Recipe":
-        """The same recipe, with relative local paths resolved against ``folder``."""
-        data = self.data.model_copy(update={"uri": _absolute(self.data.uri, folder)})
-        changes: dict[str, object] = {"data": data}
-        if self.teacher.source == "bundle":
-            uri = _absolute(self.teacher.uri, folder)
-            changes["teacher"] = self.teacher.model_copy(update={"uri": uri})
-        return self.model_copy(update=changes)
-
 
 _PERCENTILES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
 
@@ -82,10 +72,6 @@ _PERCENTILES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
 def _calls_needed(share: float, confidence: float) -> int:
     """Calls from which the slowest bounds a percentile at all: share**calls <= 1 - confidence."""
     return math.ceil(math.log(1 - confidence) / math.log(share))
-
-
-def _absolute(uri: str, folder: Path) -> str:
-    return uri if "://" in uri else str((folder / uri).resolve())
 
 
 def recipe_schema() -> str:

@@ -37,8 +37,16 @@ _Loader.add_implicit_resolver(
 )
 
 
-def load_recipe(path: Path, overrides: typing.Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    path: Path, overrides: typing.Sequence[str] = (), *, absolute_paths: bool = False
+) -> Recipe:
     """Read a recipe file, apply ``a.b=value`` overrides, and validate it.
+
+    Args:
+        path: the recipe.
+        overrides: fields to set, in order.
+        absolute_paths: make local paths absolute: those in the file are relative to its folder,
+            those in overrides to the working directory. A pipeline for a cluster leaves them alone.
 
     Raises:
         UserError: the file cannot be read, is not YAML, or does not describe a valid recipe.
@@ -52,8 +60,12 @@ def load_recipe(path: Path, overrides: typing.Sequence[str] = ()) -> Recipe:
     document = _parse_yaml(text, f"recipe {path}")
     if not isinstance(document, dict):
         raise UserError(f"recipe {path}: should be a mapping with keys such as data and student")
+    if absolute_paths:
+        _make_absolute(document, path.parent)
     for override in overrides:
         _apply(document, override)
+    if absolute_paths:
+        _make_absolute(document, Path.cwd())
     return _validate(Recipe, document, f"recipe {path}", strict=True)
 
 
@@ -73,6 +85,15 @@ def _parse_yaml(text: str, where: str) -> Any:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _make_absolute(document: dict[str, Any], folder: Path) -> None:
+    """Resolve ``data.uri`` and ``teacher.uri`` against ``folder`` where they are relative paths."""
+    for name in ("data", "teacher"):
+        section = document.get(name)
+        uri = section.get("uri") if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(uri, str) and "://" not in uri:
+            section["uri"] = str((folder / uri).resolve())
 
 
 def _apply(document: dict[str, Any], override: str) -> None:
