@@ -13,6 +13,7 @@ from components.compression import component as compression
 from components.data_validation import component as data_validation
 from components.evaluation import component as evaluation
 from components.registration import component as registration
+from components.shared.errors import UserError
 from components.shared.files import write_atomically
 from components.shared.recipe import Recipe, load_recipe, recipe_schema
 from components.soft_labels import component as soft_labels
@@ -28,6 +29,23 @@ STEP_MODULES = (data_validation, soft_labels, training, compression, evaluation,
 def compile_recipe(recipe: Recipe) -> str:
     """The pipeline of a recipe as YAML; the same bytes every time."""
     return _compile(build_pipeline(recipe))
+
+
+def refuse_relative_paths(recipe: Recipe) -> None:
+    """Refuse a recipe whose paths would mean nothing in a pod.
+
+    Raises:
+        UserError: ``data.uri`` or ``teacher.uri`` is a relative path.
+    """
+    uris = {"data.uri": recipe.data.uri}
+    if recipe.teacher.source == "bundle":
+        uris["teacher.uri"] = recipe.teacher.uri
+    for name, uri in uris.items():
+        if "://" not in uri and not Path(uri).is_absolute():
+            raise UserError(
+                f"{name} is the relative path {uri}, which means nothing where the pipeline will "
+                "run; give the path at which its pods mount it"
+            )
 
 
 def compile_components() -> dict[Path, str]:

@@ -1,19 +1,17 @@
 """Running a recipe on this machine, through the KFP SDK's own local runner."""
 
 import contextlib
-import fcntl
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.registration.records import Registration
 from components.shared import images
 from components.shared.errors import StepFailed, UserError
 from components.shared.recipe import Recipe
-from components.shared.results import Decision, Evaluation
+from components.shared.results import Decision, Evaluation, Registration
 from pipelines.following import Follower, Listener, StepTiming
 from pipelines.warm import warm_interpreters
 
@@ -73,45 +71,47 @@ class LocalRun:
 def run_locally(
     recipe: Recipe,
     output: Path,
-    tracking_uri: str,
     listener: Listener,
     preload: Mapping[str, Sequence[str]] = PRELOAD,
 ) -> LocalRun:
     """Compile the recipe and run it, step by step, in processes of this machine.
 
+    Steps find MLflow by ``MLFLOW_TRACKING_URI``, not by the pipeline's parameter: the URI may hold
+    a password, and parameters are logged.
+
     Args:
         recipe: what to run; paths in it are absolute.
         output: folder for the pipeline's outputs and the log.
-        tracking_uri: MLflow server or store.
         listener: is told every event of every step.
         preload: what the warm interpreter of each image imports; an image that is not named gets a
             new interpreter for each step.
 
     Raises:
-        UserError: a step refused its input, or another run is writing to ``output``.
+        UserError: a step refused its input.
         StepFailed: a step broke.
     """
     started = time.time()
-    with _exclusive(output), (output / LOG).open("w", encoding="utf-8") as log:
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / LOG).open("w", encoding="utf-8") as log:
         follower = Follower(log, listener)
         with warm_interpreters(preload) as warm:
             # KFP is imported while the interpreters are.
             from pipelines.compiling import compile_recipe
 
-            outputs = _execute(warm.rewrite(compile_recipe(recipe)), output, tracking_uri, follower)
+            outputs = _execute(warm.rewrite(compile_recipe(recipe)), output, follower)
             imports = warm.import_seconds()
-        return LocalRun(
-            evaluation=Evaluation.model_validate_json(_text(outputs["evaluation"])),
-            decision=Decision.model_validate_json(_text(outputs["decision"])),
-            registration=Registration.model_validate_json(_text(outputs["registration"])),
-            report=_text(outputs["report"]),
-            timings=follower.timings,
-            background_imports=imports,
-            seconds=time.time() - started,
-        )
+    return LocalRun(
+        evaluation=Evaluation.model_validate_json(_text(outputs["evaluation"])),
+        decision=Decision.model_validate_json(_text(outputs["decision"])),
+        registration=Registration.model_validate_json(_text(outputs["registration"])),
+        report=_text(outputs["report"]),
+        timings=follower.timings,
+        background_imports=imports,
+        seconds=time.time() - started,
+    )
 
 
-def _execute(compiled: str, output: Path, tracking_uri: str, follower: Follower) -> dict[str, Any]:
+def _execute(compiled: str, output: Path, follower: Follower) -> dict[str, Any]:
     from kfp import local
     from kfp.components import load_component_from_text
 
@@ -122,7 +122,7 @@ def _execute(compiled: str, output: Path, tracking_uri: str, follower: Follower)
     try:
         with contextlib.redirect_stdout(follower), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            task = pipeline(tracking_uri=tracking_uri)
+            task = pipeline()
     except RuntimeError as error:
         if follower.error is None:
             raise StepFailed(f"{error}; see {output / LOG}") from error
@@ -135,15 +135,3 @@ def _execute(compiled: str, output: Path, tracking_uri: str, follower: Follower)
 
 def _text(artifact: Any) -> str:
     return Path(artifact.path).read_text(encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _exclusive(output: Path) -> Iterator[None]:
-    """Keep two runs from writing to one folder; the lock goes with the process."""
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"--output {output}: another run is writing there") from error
-        yield

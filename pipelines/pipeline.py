@@ -27,8 +27,9 @@ class Outputs(NamedTuple):
 def build_pipeline(recipe: Recipe) -> BaseComponent:
     """The pipeline of a recipe, with the recipe's sections as defaults of its parameters.
 
-    Steps whose result depends on more than their inputs (the bytes behind a URI, the registry) are
-    never cached; their digests are parameters of the steps that follow.
+    KFP's cache key has parameters, but neither bytes nor URIs of artifacts. So a cached step takes
+    the digest of each artifact that it reads as a parameter, and checks it. Steps whose result
+    depends on more than their inputs (the bytes behind a URI, the registry) are never cached.
     """
     sections = recipe.model_dump(mode="json", exclude_none=True)
     data_defaults = {key: value for key, value in sections["data"].items() if key != "uri"}
@@ -57,11 +58,19 @@ def build_pipeline(recipe: Recipe) -> BaseComponent:
         trained_teacher = train_teacher(
             dataset=dataset, dataset_digest=digest, teacher=teacher, seed=seed
         ).after(validated)
-        labels = generate_soft_labels(dataset=dataset, teacher=trained_teacher.outputs["model"])
+        if recipe.teacher.source == "bundle":  # bytes behind a URI
+            trained_teacher.set_caching_options(False)
+        labels = generate_soft_labels(
+            dataset=dataset,
+            dataset_digest=digest,
+            teacher=trained_teacher.outputs["model"],
+            teacher_digest=trained_teacher.outputs["digest"],
+        )
 
         def train(arm: str) -> Any:
             task = train_student(
                 dataset=dataset,
+                dataset_digest=digest,
                 soft_labels=labels.outputs["soft_labels"],
                 soft_labels_digest=labels.outputs["digest"],
                 arm=arm,
@@ -70,15 +79,21 @@ def build_pipeline(recipe: Recipe) -> BaseComponent:
                 seed=seed,
             )
             task.set_display_name(f"train-{arm.replace('_', '-')}")
-            return task.outputs["model"]
+            return task.outputs
 
-        bundles = {
-            "teacher": trained_teacher.outputs["model"],
+        trained = {
+            "teacher": trained_teacher.outputs,
             "student": train("student"),
             "hard_label": train("hard_label"),
             "pseudo_label": train("pseudo_label"),
         }
-        compressed = compress_student(dataset=dataset, **bundles)
+        bundles = {arm: outputs["model"] for arm, outputs in trained.items()}
+        compressed = compress_student(
+            dataset=dataset,
+            dataset_digest=digest,
+            **bundles,
+            **{f"{arm}_digest": outputs["digest"] for arm, outputs in trained.items()},
+        )
         champion = fetch_champion(registry=registry, tracking_uri=tracking_uri).after(compressed)
         champion.set_caching_options(False)
 

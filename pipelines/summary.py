@@ -39,8 +39,8 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
         "mlflow_run_id": registration.mlflow_run_id,
         "digests": {
             "dataset": run.decision.dataset_digest,
-            "student": run.decision.student_digest,
-            **{name: arm.model_digest for name, arm in evaluation.arms.items()},
+            "onnx": {name: arm.model_digest for name, arm in evaluation.arms.items()},
+            "bundles": {name: arm.bundle_digest for name, arm in evaluation.arms.items()},
         },
         "seed": recipe.seed,
         "timings_s": steps,

@@ -8,10 +8,15 @@ from components.shared import images
 @dsl.component(base_image=images.TORCH, install_kfp_package=False)
 def compress_student(
     dataset: dsl.Input[dsl.Dataset],
+    dataset_digest: str,
     student: dsl.Input[dsl.Model],
+    student_digest: str,
     teacher: dsl.Input[dsl.Model],
+    teacher_digest: str,
     hard_label: dsl.Input[dsl.Model],
+    hard_label_digest: str,
     pseudo_label: dsl.Input[dsl.Model],
+    pseudo_label_digest: str,
     student_onnx: dsl.Output[dsl.Model],
     teacher_onnx: dsl.Output[dsl.Model],
     hard_label_onnx: dsl.Output[dsl.Model],
@@ -23,10 +28,15 @@ def compress_student(
 
     Args:
         dataset: resolved data set.
+        dataset_digest: its content digest, so that new data are a new cache key.
         student: model bundle of the student.
+        student_digest: its content hash, so that a new student is a new cache key.
         teacher: model bundle of the teacher.
+        teacher_digest: its content hash.
         hard_label: model bundle of the hard-label arm.
+        hard_label_digest: its content hash.
         pseudo_label: model bundle of the pseudo-label arm.
+        pseudo_label_digest: its content hash.
         student_onnx: deployable student.
         teacher_onnx: deployable teacher.
         hard_label_onnx: deployable hard-label arm.
@@ -37,10 +47,10 @@ def compress_student(
     from components.compression import steps
 
     bundles = {
-        "teacher": teacher,
-        "student": student,
-        "hard_label": hard_label,
-        "pseudo_label": pseudo_label,
+        "teacher": (teacher, teacher_digest),
+        "student": (student, student_digest),
+        "hard_label": (hard_label, hard_label_digest),
+        "pseudo_label": (pseudo_label, pseudo_label_digest),
     }
     outputs = {
         "teacher": teacher_onnx,
@@ -50,6 +60,7 @@ def compress_student(
     }
     steps.compress(
         Path(dataset.path),
-        {arm: Path(artifact.path) for arm, artifact in bundles.items()},
+        dataset_digest,
+        {arm: (Path(artifact.path), digest) for arm, (artifact, digest) in bundles.items()},
         {arm: Path(artifact.path) for arm, artifact in outputs.items()},
     )

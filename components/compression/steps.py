@@ -7,18 +7,24 @@ import torch
 
 from components.compression.export import write_deployable
 from components.shared import events
-from components.shared.bundle import load_network, read_bundle
+from components.shared.bundle import load_network
 from components.shared.dataset import Dataset
 
 _CHECKED_ROWS = 1_000
 
 
-def compress(dataset: Path, bundles: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
+def compress(
+    dataset: Path,
+    dataset_digest: str,
+    bundles: Mapping[str, tuple[Path, str]],
+    outputs: Mapping[str, Path],
+) -> None:
     """Export every arm to ONNX, checked on rows of the training splits.
 
     Args:
         dataset: resolved data set.
-        bundles: model bundle of each arm; ``teacher`` must be among them.
+        dataset_digest: its content digest.
+        bundles: model bundle of each arm and its content hash; ``teacher`` must be among them.
         outputs: folder for each arm's deployable model.
 
     Raises:
@@ -26,10 +32,14 @@ def compress(dataset: Path, bundles: Mapping[str, Path], outputs: Mapping[str, P
     """
     with events.step("compress_student"):
         torch.set_num_threads(1)
-        inputs = Dataset.open(dataset).load("labelled", "unlabelled").inputs[:_CHECKED_ROWS]
-        teacher_digest = read_bundle(bundles["teacher"]).digest
-        for arm, folder in bundles.items():
-            bundle, network = load_network(folder)
+        inputs = (
+            Dataset.open(dataset, dataset_digest)
+            .load("labelled", "unlabelled")
+            .inputs[:_CHECKED_ROWS]
+        )
+        _, teacher_digest = bundles["teacher"]
+        for arm, (folder, digest) in bundles.items():
+            bundle, network = load_network(folder, digest)
             deployable = write_deployable(
                 outputs[arm],
                 bundle,

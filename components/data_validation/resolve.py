@@ -26,7 +26,7 @@ from components.shared.files import (
     sha256_file,
     write_atomically,
 )
-from components.shared.recipe import DataSpec
+from components.shared.recipe import POSITION, DataSpec
 
 ASSIGNMENT = "assignment.parquet"
 Split = Sequence[str | None]
@@ -65,10 +65,18 @@ def resolve(spec: DataSpec, folder: Path) -> DatasetManifest:
             classes = spec.classes or _found(seen, source, spec)
         else:
             classes = spec.classes or _found(labels, source, spec)
-            split = random_split(labels, classes, spec.split)
+            split = random_split(_ids(source, spec), labels, classes, spec.split)
         manifest = _manifest(spec, source, classes, split, temporary)
         write_atomically(temporary / MANIFEST, manifest.model_dump_json(indent=2))
     return manifest
+
+
+def _ids(source: Source, spec: DataSpec) -> list[object]:
+    if spec.id == POSITION:
+        # The names under which Dataset knows these rows.
+        return [f"row-{row}" for row in range(sum(shard.rows for shard in source.shards))]
+    ids: list[object] = source.read([spec.id]).column(spec.id).to_pylist()
+    return ids
 
 
 def _labels(source: Source, spec: DataSpec) -> list[str | None]:

@@ -1,30 +1,40 @@
 """Which row goes into which split."""
 
+import hashlib
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import train_test_split
 
 from components.shared.dataset import SPLITS
 from components.shared.errors import UserError
 from components.shared.recipe import RandomSplit
 
-Indices = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
+"""One number of rows for each class that occurs."""
 
 
 def random_split(
-    labels: Sequence[str | None], classes: Sequence[str], spec: RandomSplit
+    ids: Sequence[object],
+    labels: Sequence[str | None],
+    classes: Sequence[str],
+    spec: RandomSplit,
 ) -> list[str | None]:
-    """Draw a split that is stratified by label and depends on data, ``spec`` and seed alone.
+    """Draw a split that is stratified by label and changes little when rows are added.
+
+    Each class is put into the order of a hash of seed and id. Test rows are taken from the front of
+    that order, labelled rows from its back, unlabelled rows from before the labelled ones; what no
+    split asks for lies between. So test rows do not depend on the sizes of the training splits,
+    labelled rows have one neighbour only, and a row changes its split only where added rows move a
+    boundary past it. The order of the rows does not matter, but among rows with the same id.
 
     Counts and fractions divide the rows that have a label. Rows without one come on top, in
     ``unlabelled``. Rows with a label that is not among ``classes`` go to ``labelled``, where
     validation reports them. What is asked for by no split is in none (``None``).
 
     Args:
+        ids: name of each row; a whole number is the same as its digits.
         labels: class name of each row.
         classes: the valid class names.
         spec: how many rows each split should have.
@@ -32,20 +42,29 @@ def random_split(
     Raises:
         UserError: there are not enough rows, or a class has too few to be divided.
     """
-    names = np.asarray(labels, dtype=object)
-    valid = set(classes)
-    known = np.asarray([label in valid for label in labels], dtype=bool)
-    missing = np.asarray([label is None for label in labels], dtype=bool)
-    split = np.full(len(labels), None, dtype=object)
-    split[missing] = "unlabelled"
-    split[~known & ~missing] = "labelled"
-    rows = np.flatnonzero(known)
-    labelled, unlabelled, test = _counts(spec, len(rows))
-    training, test_rows = _draw(rows, names, len(rows) - test, test, spec.seed)
-    labelled_rows, unlabelled_rows = _draw(training, names, labelled, unlabelled, spec.seed)
-    for name, chosen in zip(SPLITS, (labelled_rows, unlabelled_rows, test_rows), strict=True):
-        split[chosen] = name
-    return list(split)
+    names = sorted(set(classes).intersection(labels))
+    code_of: dict[str | None, int] = {name: code for code, name in enumerate(names)}
+    codes = np.asarray([code_of.get(label, -1) for label in labels], dtype=np.int64)
+    rows = np.flatnonzero(codes >= 0)
+    codes = codes[rows]
+    sizes = np.bincount(codes, minlength=len(names))
+    labelled, unlabelled, test = _class_counts(spec, sizes, names)
+
+    keys = _keys([ids[row] for row in rows.tolist()], spec.seed)
+    # lexsort is stable: rows with the same id stay in the order of the data.
+    order = np.lexsort((keys, codes))
+    codes = codes[order]
+    from_front = np.arange(len(rows)) - (np.cumsum(sizes) - sizes)[codes]
+    from_back = sizes[codes] - 1 - from_front
+    drawn = np.full(len(rows), None, dtype=object)
+    drawn[from_back < (labelled + unlabelled)[codes]] = "unlabelled"
+    drawn[from_back < labelled[codes]] = "labelled"
+    drawn[from_front < test[codes]] = "test"
+
+    split: list[str | None] = ["unlabelled" if label is None else "labelled" for label in labels]
+    for row, name in zip(rows[order].tolist(), drawn.tolist(), strict=True):
+        split[row] = name
+    return split
 
 
 def check_split_column(values: Sequence[str | None], column: str) -> None:
@@ -83,32 +102,50 @@ def _count(wanted: float, rows: int) -> int:
     return int(wanted) if wanted >= 1 else math.floor(wanted * rows + 1e-9)
 
 
-def _draw(
-    rows: Indices, labels: npt.NDArray[np.object_], first: int, second: int, seed: int
-) -> tuple[Indices, Indices]:
-    """Draw two disjoint parts of ``rows`` with the class shares of ``rows``."""
-    if first == len(rows):
-        return rows, rows[:0]
-    counts = Counter(labels[rows])
-    other = second or len(rows) - first
-    # A handful of rows cannot have every class: those are drawn without regard to it.
-    stratified = other >= len(counts)
-    if stratified:
-        name, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
-        if fewest < 2:
-            raise UserError(
-                f"class {name!r} has too few rows for a stratified split: {fewest} is left to "
-                "divide, and 2 are needed; add rows, remove the class, or set data.split.by: column"
-            )
-        if first < len(counts):
-            raise UserError(
-                f"data.split: {first} labelled rows cannot hold each of the {len(counts)} classes"
-            )
-    first_rows, second_rows = train_test_split(
-        rows,
-        train_size=first,
-        test_size=other,
-        random_state=seed,
-        stratify=labels[rows] if stratified else None,
-    )
-    return first_rows, second_rows[:second]
+def _class_counts(
+    spec: RandomSplit, sizes: Counts, names: Sequence[str]
+) -> tuple[Counts, Counts, Counts]:
+    """Rows to put in labelled, unlabelled and test, of each class with ``sizes`` rows."""
+    labelled, unlabelled, test = _counts(spec, int(sizes.sum()))
+    # A handful of test rows cannot have every class: those are drawn without regard to it.
+    least = int(test >= len(names))
+    smallest = int(sizes.argmin())
+    if sizes[smallest] < 1 + least:
+        raise UserError(
+            f"class {names[smallest]!r} has too few rows for a stratified split: {sizes[smallest]} "
+            "is left to divide, and 2 are needed; add rows, remove the class, or set "
+            "data.split.by: column"
+        )
+    if labelled < len(names):
+        raise UserError(
+            f"data.split: {labelled} labelled rows cannot hold each of the {len(names)} classes"
+        )
+    # Test leaves one row of each class, for labelled.
+    test_rows = _allocate(test, sizes, least, sizes - 1)
+    training = sizes - test_rows
+    labelled_rows = _allocate(labelled, training, 1, training)
+    left = training - labelled_rows
+    return labelled_rows, _allocate(unlabelled, left, 0, left), test_rows
+
+
+def _allocate(total: int, sizes: Counts, least: int, most: Counts) -> Counts:
+    """Divide ``total`` in proportion to ``sizes``, by largest remainders within the bounds.
+
+    The bounds have room for ``total``. Of equal remainders, the first class has precedence.
+    """
+    rows = max(int(sizes.sum()), 1)
+    parts = np.clip(total * sizes // rows, least, most)
+    missing = total - int(parts.sum())
+    step = 1 if missing > 0 else -1
+    for _ in range(abs(missing)):
+        # Whole numbers, since equal remainders could differ as floats.
+        owed = step * (total * sizes - parts * rows)
+        movable = parts < most if step > 0 else parts > least
+        parts[np.where(movable, owed, np.iinfo(np.int64).min).argmax()] += step
+    return parts
+
+
+def _keys(ids: Iterable[object], seed: int) -> npt.NDArray[np.uint64]:
+    """Where each row stands in its class: the first 8 bytes of SHA-256 over seed and id."""
+    digests = (hashlib.sha256(f"{seed}:{row_id}".encode()).digest()[:8] for row_id in ids)
+    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)

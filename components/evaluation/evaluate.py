@@ -108,4 +108,5 @@ def _result(
         size_bytes=model.size_bytes,
         latency_ms=timing,
         model_digest=model.description.onnx_sha256,
+        bundle_digest=model.description.bundle_digest,
     )

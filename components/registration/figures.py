@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.shared.bundle import ModelBundle
-from components.shared.recipe import Recipe
 from components.shared.results import ArmResult, Evaluation
 
 _PARAMETER_LENGTH = 6000
 """MLflow refuses longer values; the recipe is kept whole as an artifact."""
 
 
-def parameters(recipe: Recipe, bundles: Mapping[str, ModelBundle]) -> dict[str, str]:
+def parameters(recipe: Mapping[str, Any], bundles: Mapping[str, ModelBundle]) -> dict[str, str]:
     """The recipe with dotted names, and what each arm chose among its candidates."""
-    values = dict(_flatten("", recipe.model_dump(mode="json")))
+    values = dict(_flatten("", recipe))
     for arm, bundle in bundles.items():
         if bundle.selection is None:
             continue
@@ -49,11 +48,11 @@ def curves(bundles: Mapping[str, ModelBundle]) -> list[tuple[str, float, int]]:
     ]
 
 
-def description(recipe: Recipe, evaluation: Evaluation, run_id: str) -> str:
+def description(name: str, student: ModelBundle, evaluation: Evaluation, run_id: str) -> str:
     """A registered version's description, as Markdown."""
     lines = [
-        f"Student of the recipe `{recipe.name}` ({recipe.student.model.family}, "
-        f"{evaluation.arms['student'].parameters:,} parameters), distilled by run `{run_id}`.",
+        f"Student of the recipe `{name}` ({student.model.family}, {student.parameters:,} "
+        f"parameters), distilled by run `{run_id}`.",
         "",
         f"| on {evaluation.rows:,} test rows | accuracy | p95 latency | size |",
         "|---|---|---|---|",
@@ -84,7 +83,7 @@ def _arm_figures(result: ArmResult) -> dict[str, float]:
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flatten(f"{prefix}.{key}" if prefix else key, inner)
     elif value is not None:

@@ -35,6 +35,7 @@ def promote(client: MlflowClient, store: Store, run: Run, submission: Submission
     own = _own_version(client, submission)
     champion = champion_version(client, registry)
     if own is not None and champion == own:
+        _record_move(client, submission, own)
         return own
     _check_champion(champion, submission)
     # Uploads stay outside the lock: they may be long.
@@ -43,6 +44,7 @@ def promote(client: MlflowClient, store: Store, run: Run, submission: Submission
         _check_champion(champion_version(client, registry), submission)
         version = own or _new_version(client, run, model, submission)
         _move_alias(client, submission, version)
+        _record_move(client, submission, version)
     return version
 
 
@@ -63,15 +65,28 @@ def _check_champion(found: str | None, submission: Submission) -> None:
 
 
 def _move_alias(client: MlflowClient, submission: Submission, version: str) -> None:
-    """The former champion first, so that a crash in between leaves it the champion still."""
+    """Look, move, look again: a server has no lock, and its last write wins."""
+    registry = submission.registry
+    _check_champion(champion_version(client, registry), submission)
+    client.set_registered_model_alias(registry.model, registry.alias, version)
+    found = champion_version(client, registry)
+    if found != version:
+        raise ChampionMoved(
+            f"version {found} took the alias {registry.alias!r} of {registry.model!r} at the same "
+            f"moment as version {version}; run again"
+        )
+
+
+def _record_move(client: MlflowClient, submission: Submission, version: str) -> None:
+    """What is known of a move once it is done; a repetition changes nothing."""
     model, alias = submission.registry.model, submission.registry.alias
     former = submission.decision.champion_version
     if former is not None:
         client.set_registered_model_alias(model, tags.former_alias(alias), former)
         client.set_model_version_tag(model, former, tags.REPLACED_BY, version)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    client.set_model_version_tag(model, version, tags.PROMOTED_AT, now)
-    client.set_registered_model_alias(model, alias, version)
+    if tags.PROMOTED_AT not in client.get_model_version(model, version).tags:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        client.set_model_version_tag(model, version, tags.PROMOTED_AT, now)
 
 
 def _own_version(client: MlflowClient, submission: Submission) -> str | None:
@@ -98,7 +113,10 @@ def _new_version(client: MlflowClient, run: Run, model: LoggedModel, submission:
         run.info.run_id,
         tags=submission.tags | parent,
         description=figures.description(
-            submission.recipe, submission.evaluation, submission.run_id
+            submission.recipe["name"],
+            submission.bundles["student"],
+            submission.evaluation,
+            submission.run_id,
         ),
         model_id=model.model_id,
     )

@@ -1,11 +1,11 @@
 """The registration steps, free of KFP."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from components.registration.champion import champion_version, download
 from components.registration.client import clear_errors, connect
-from components.registration.records import Registration
 from components.registration.registry import promote
 from components.registration.store import locate
 from components.registration.submission import Inputs, Submission, read_submission
@@ -13,6 +13,7 @@ from components.registration.tracking import pipeline_run, record
 from components.shared import events
 from components.shared.files import new_directory, write_atomically
 from components.shared.recipe import RegistrySpec, parse_section
+from components.shared.results import Registration
 
 __all__ = ["Inputs", "fetch_champion", "register_student"]
 
@@ -43,6 +44,8 @@ def fetch_champion(registry: dict[str, Any], tracking_uri: str, champion: Path) 
                     version = champion_version(client, spec)
                     if version is not None:
                         download(client, spec, version, folder)
+            # An object store has no empty folders.
+            write_atomically(folder / "champion.json", json.dumps({"version": version}))
         events.emit("champion", model=spec.model, version=version)
     return version or ""
 

@@ -70,8 +70,14 @@ def locate(tracking_uri: str) -> Store:
     """The store that a tracking URI names; empty means ``MLFLOW_TRACKING_URI``.
 
     Raises:
-        UserError: no URI is given, or it is of a kind that MLflow no longer writes to.
+        UserError: no URI is given, it is of a kind that MLflow no longer writes to, or credentials
+            are in the parameter instead of the environment.
     """
+    if "@" in urlsplit(tracking_uri).netloc:
+        raise UserError(
+            "tracking_uri holds a user or password, but parameters of a pipeline are kept and "
+            "shown; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        )
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
     if not uri:
         raise UserError(

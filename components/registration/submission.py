@@ -15,7 +15,7 @@ from components.shared.bundle import ModelBundle, read_bundle
 from components.shared.dataset import Dataset
 from components.shared.deployable import Deployable, read_deployable
 from components.shared.errors import UserError
-from components.shared.recipe import Recipe, RegistrySpec, parse_section
+from components.shared.recipe import RegistrySpec, parse_section
 from components.shared.results import Decision, Evaluation
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
@@ -42,7 +42,8 @@ class Submission:
     """One pipeline run, as it is recorded."""
 
     run_id: str
-    recipe: Recipe
+    recipe: Mapping[str, Any]
+    """The recipe's sections as they were run."""
     registry: RegistrySpec
     decision: Decision
     evaluation: Evaluation
@@ -81,7 +82,7 @@ def read_submission(
     data = Dataset.open(inputs.dataset)
     submission = Submission(
         run_id=run_id,
-        recipe=parse_section(Recipe, recipe, "recipe"),
+        recipe=_whole_numbers(recipe),
         registry=parse_section(RegistrySpec, registry, "registry"),
         decision=decision,
         evaluation=_read_result(Evaluation, inputs.evaluation),
@@ -93,6 +94,15 @@ def read_submission(
     _check_student(submission)
     _check_same(submission, data.manifest.digest)
     return submission
+
+
+def _whole_numbers(value: Any) -> Any:
+    """The same JSON value with 400 for 400.0, which is what KFP makes of it."""
+    if isinstance(value, dict):
+        return {key: _whole_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _read_result(model: type[ResultT], path: Path) -> ResultT:

@@ -85,8 +85,8 @@ def _log_artifacts(client: MlflowClient, run_id: str, submission: Submission) ->
         shutil.copyfile(inputs.report, folder / "report.html")
         shutil.copyfile(inputs.decision, folder / "decision.json")
         shutil.copyfile(inputs.evaluation, folder / "evaluation.json")
-        recipe = submission.recipe.model_dump(mode="json")
-        write_atomically(folder / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False))
+        recipe = yaml.safe_dump(submission.recipe, sort_keys=False)
+        write_atomically(folder / "recipe.yaml", recipe)
         client.log_artifacts(run_id, str(folder))
     client.log_artifacts(run_id, str(inputs.bundles["student"]), "student/bundle")
     client.log_artifacts(run_id, str(inputs.student), "student/deployable")
@@ -119,7 +119,7 @@ def _own_run(client: MlflowClient, experiment_id: str, submission: Submission) -
     return client.create_run(
         experiment_id,
         tags={tags.RUN_ID: submission.run_id},
-        run_name=f"{submission.recipe.name}-{submission.run_id}",
+        run_name=f"{submission.recipe['name']}-{submission.run_id}",
     )
 
 

@@ -13,6 +13,7 @@ from components.shared.files import (
     sha256_file,
     write_atomically,
 )
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe.data import ImageInput, TabularInput
 from components.shared.recipe.models import ModelSpec
 
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
 BUNDLE = "bundle.json"
 WEIGHTS = "model.safetensors"
 FORMAT_VERSION: Literal[1] = 1
-
-
-class Preprocessing(BaseModel):
-    """Standardisation: (x - mean) / std, per column of a table or per channel of an image."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mean: list[float]
-    std: list[float]
 
 
 class CurvePoint(BaseModel):
@@ -117,11 +109,15 @@ def save_bundle(folder: Path, network: "Classifier", **fields: Any) -> ModelBund
     return bundle
 
 
-def read_bundle(folder: Path) -> ModelBundle:
+def read_bundle(folder: Path, digest: str | None = None) -> ModelBundle:
     """Read a bundle's description.
 
+    Args:
+        folder: the bundle.
+        digest: content hash that the caller expects, if it knows one.
+
     Raises:
-        UserError: it is not there, or not of this format.
+        UserError: it is not there, not of this format, or another bundle than expected.
     """
     path = folder / BUNDLE
     if not path.is_file():
@@ -131,15 +127,22 @@ def read_bundle(folder: Path) -> ModelBundle:
         version = value.get("format_version") if isinstance(value, dict) else None
         if version != FORMAT_VERSION:
             raise UserError(f"{path}: format_version is {version}, expected {FORMAT_VERSION}")
-        return ModelBundle.model_validate(value)
+        bundle = ModelBundle.model_validate(value)
     except (ValueError, ValidationError) as error:
         raise UserError(f"{path}: not a valid bundle description: {error}") from error
+    if digest is not None and bundle.digest != digest:
+        raise UserError(f"{folder}: is {bundle.digest[:12]}, but {digest[:12]} was asked for")
+    return bundle
 
 
-def load_network(folder: Path) -> tuple[ModelBundle, "Classifier"]:
+def load_network(folder: Path, digest: str | None = None) -> tuple[ModelBundle, "Classifier"]:
     """Read a bundle with its weights, in evaluation mode.
 
     Weights are read as safetensors only, a format that cannot hold code.
+
+    Args:
+        folder: the bundle.
+        digest: content hash that the caller expects, if it knows one.
 
     Raises:
         UserError: a file is missing or damaged, the weights are not safetensors, or they do not
@@ -150,7 +153,7 @@ def load_network(folder: Path) -> tuple[ModelBundle, "Classifier"]:
 
     from components.shared.networks import Classifier
 
-    bundle = read_bundle(folder)
+    bundle = read_bundle(folder, digest)
     path = folder / WEIGHTS
     if not path.is_file():
         raise UserError(f"{folder}: the bundle has no {WEIGHTS}")

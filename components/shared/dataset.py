@@ -117,11 +117,14 @@ class Dataset:
         path = folder / MANIFEST
         if not path.is_file():
             raise UserError(f"{folder} is not a dataset: it has no {MANIFEST}")
-        value = read_json(path)
-        version = value.get("format_version")
-        if version != FORMAT_VERSION:
-            raise UserError(f"{path}: format_version is {version}, expected {FORMAT_VERSION}")
-        manifest = DatasetManifest.model_validate(value)
+        try:
+            value = read_json(path)
+            version = value.get("format_version") if isinstance(value, dict) else None
+            if version != FORMAT_VERSION:
+                raise UserError(f"{path}: format_version is {version}, expected {FORMAT_VERSION}")
+            manifest = DatasetManifest.model_validate(value)
+        except ValueError as error:
+            raise UserError(f"{path}: not a valid dataset manifest: {error}") from error
         if digest is not None and manifest.digest != digest:
             raise UserError(
                 f"{path}: is of the data {manifest.digest[:12]}, but {digest[:12]} was asked for"

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from components.shared.bundle import Preprocessing
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe.data import ImageInput, TabularInput
 from components.shared.recipe.models import CnnSpec, MlpSpec
 

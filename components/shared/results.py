@@ -80,6 +80,8 @@ class ArmResult(_Result):
     latency_ms: Latency
     model_digest: str
     """SHA-256 of the ONNX file."""
+    bundle_digest: str
+    """Content hash of the model bundle that it was exported from."""
 
 
 class PairedCounts(_Result):
@@ -153,3 +155,22 @@ class Decision(_Result):
     """The ONNX file that was measured, and the only one that may be promoted."""
     champion_version: str | None
     """The champion that the student was compared with."""
+
+
+class Registration(_Result):
+    """Where a pipeline run is recorded, and what it changed in the registry."""
+
+    format_version: Literal[1] = 1
+    verdict: Verdict
+    run_id: str
+    """The pipeline run."""
+    mlflow_run_id: str
+    tracking_uri: str
+    """Without credentials."""
+    model: str
+    version: str | None
+    """The registered version; null after a rejection."""
+    alias: str | None
+    """The alias that points at it; null after a rejection."""
+    former_version: str | None
+    """The champion that it took over from, if there was one."""

@@ -55,9 +55,9 @@ class StoreIdentity(_Record):
     """Hash of the teachers' input description and preprocessing."""
     representation: Literal["dense"] = "dense"
     dtype: Literal["float16"] = "float16"
-    views: int = 1
+    views: Literal[1] = 1
     view_seeds: list[int] = []
-    """Seeds of augmented views; the plain row is the first view and has none."""
+    """Seeds of augmented views; the plain row, which is the only view so far, has none."""
 
     @property
     def digest(self) -> str:

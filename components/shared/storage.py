@@ -24,9 +24,6 @@ class Storage(Protocol):
     def exists(self, name: str) -> bool:
         """Whether the object is there."""
 
-    def names(self) -> list[str]:
-        """Names of all objects, sorted."""
-
 
 class LocalStorage:
     """Objects as files below a folder."""
@@ -45,14 +42,6 @@ class LocalStorage:
     def exists(self, name: str) -> bool:
         """Whether ``root/name`` is a file."""
         return (self._root / name).is_file()
-
-    def names(self) -> list[str]:
-        """All files but hidden ones (which may be half written), relative to the root."""
-        return sorted(
-            path.relative_to(self._root).as_posix()
-            for path in self._root.rglob("*")
-            if path.is_file() and not path.name.startswith(".")
-        )
 
 
 def local_path(uri: str) -> Path:

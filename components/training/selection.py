@@ -55,9 +55,10 @@ def stratified_folds(
 
     Args:
         labels: class indices, shape (rows,).
-        folds: number of folds.
+        folds: number of folds; fewer where there are fewer rows.
         generator: source of the order within each class.
     """
+    folds = min(folds, len(labels))
     shuffled = torch.randperm(len(labels), generator=generator)
     by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
     fold_of = torch.empty(len(labels), dtype=torch.int64)

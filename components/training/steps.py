@@ -52,6 +52,7 @@ def train_teacher(
 
 def train_student(
     dataset: Path,
+    dataset_digest: str,
     soft_labels_uri: str,
     soft_labels_digest: str,
     arm: str,
@@ -68,7 +69,7 @@ def train_student(
     with events.step(f"train_{arm}"):
         if arm not in get_args(Arm):
             raise UserError(f"arm: should be one of {', '.join(get_args(Arm))}, not {arm!r}")
-        data = Dataset.open(dataset)
+        data = Dataset.open(dataset, dataset_digest)
         rows = data.load("labelled", "unlabelled")
         classes = data.manifest.classes
         store = SoftLabels.read(

@@ -75,9 +75,11 @@ def compile_(
 ) -> int:
     """Compile a recipe to a Kubeflow pipeline (YAML)."""
     from components.shared.files import write_atomically
-    from pipelines.compiling import compile_recipe
+    from pipelines.compiling import compile_recipe, refuse_relative_paths
 
-    text = compile_recipe(load_recipe(recipe, overrides or ()))
+    loaded = load_recipe(recipe, overrides or ())
+    refuse_relative_paths(loaded)
+    text = compile_recipe(loaded)
     if output is None:
         sys.stdout.write(text)
     else:
@@ -161,14 +163,15 @@ def main() -> None:
     """Run the command line, and leave with the status that the design gives each ending."""
     as_json = "--json" in sys.argv
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        status = app(standalone_mode=False) or 0
+        if status != INTERRUPTED:  # which is all that Typer makes of Ctrl-C
+            sys.exit(status)
+        message = "interrupted"
     except UserError as error:
         status, message = USER_ERROR, str(error)
     except StepFailed as error:
         status, message = BROKEN, str(error)
-    except typer.Abort:
-        status, message = INTERRUPTED, "interrupted"
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         status, message = INTERRUPTED, "interrupted"
     except Exception as error:
         status, message = _usage_status(error)

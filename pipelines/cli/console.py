@@ -16,9 +16,14 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def resolve_tracking_uri(given: str | None) -> str:
-    """The MLflow store to use: the option, the environment, or the embedded SQLite store."""
-    uri = given or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri:
-        return uri
-    return f"sqlite:///{Path('.kubedistill').resolve() / 'mlflow.db'}"
+def choose_tracking_uri(given: str | None) -> None:
+    """Set ``MLFLOW_TRACKING_URI`` for this process and its steps.
+
+    It is what the option says, what it is already, or the embedded store in this folder, which is
+    made with the first run.
+    """
+    if given:
+        os.environ["MLFLOW_TRACKING_URI"] = given
+    elif not os.environ.get("MLFLOW_TRACKING_URI"):
+        database = Path(".kubedistill", "mlflow.db").resolve()
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"

@@ -6,27 +6,31 @@ from typing import Any
 
 from rich.table import Table
 
-from components.shared.files import write_atomically
 from components.shared.recipe import Recipe
-from pipelines.cli.console import console, print_json, resolve_tracking_uri
+from pipelines.cli.console import choose_tracking_uri, console, print_json
 from pipelines.cli.progress import follow
+from pipelines.output_folder import REPORT, SUMMARY, exclusive, write_results
 
 PROMOTED, REJECTED = 0, 3
 
 
 def run_recipe(recipe: Recipe, output: Path, tracking_uri: str | None, as_json: bool) -> int:
     """Run, write ``summary.json``, ``decision.json`` and ``report.html``, and say how it ended."""
-    uri = resolve_tracking_uri(tracking_uri)
-    with follow(recipe) as listener:
-        from pipelines.local import run_locally
+    choose_tracking_uri(tracking_uri)
+    with exclusive(output):
+        with follow(recipe) as listener:
+            from pipelines.local import run_locally
 
-        finished = run_locally(recipe, output.resolve(), uri, listener)
-    from pipelines.summary import summarise
+            finished = run_locally(recipe, output.resolve(), listener)
+        from pipelines.summary import summarise
 
-    summary = summarise(recipe, finished)
-    write_atomically(output / "report.html", finished.report)
-    write_atomically(output / "decision.json", finished.decision.model_dump_json(indent=2))
-    write_atomically(output / "summary.json", json.dumps(summary, indent=2) + "\n")
+        summary = summarise(recipe, finished)
+        write_results(
+            output,
+            report=finished.report,
+            decision=finished.decision.model_dump_json(indent=2),
+            summary=json.dumps(summary, indent=2) + "\n",
+        )
     if as_json:
         print_json(summary)
     _show(summary, output)
@@ -68,5 +72,5 @@ def _show(summary: dict[str, Any], output: Path) -> None:
         console.print("[bold red]rejected[/]; the registry is unchanged")
         for reason in summary["reasons"]:
             console.print(f"  {reason}", markup=False, soft_wrap=True)
-    for name in ("report.html", "summary.json"):
+    for name in (REPORT, SUMMARY):
         console.print(str(output / name), markup=False, soft_wrap=True)

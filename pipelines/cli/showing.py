@@ -8,7 +8,7 @@ from rich.table import Table
 
 from components.shared.errors import StepFailed, UserError
 from components.shared.recipe import RegistrySpec
-from pipelines.cli.console import console, print_json, resolve_tracking_uri
+from pipelines.cli.console import choose_tracking_uri, console, print_json
 
 if TYPE_CHECKING:
     from components.registration.status import Figures, Status, VersionStatus
@@ -22,12 +22,12 @@ def show_status(model: str, alias: str, tracking_uri: str | None, as_json: bool)
         StepFailed: MLflow cannot be reached.
     """
     registry = _registry(model, alias)
-    uri = resolve_tracking_uri(tracking_uri)
+    choose_tracking_uri(tracking_uri)
     from components.registration.client import TrackingError
     from components.registration.status import read_status
 
     try:
-        status = read_status(registry, uri)
+        status = read_status(registry, "")
     except TrackingError as error:
         raise StepFailed(str(error)) from error
     if as_json:
@@ -89,7 +89,7 @@ def _show_figures(figures: "Figures") -> None:
         _figure("parameters", figures.parameters, "{:,}"),
         _figure("size", figures.size_bytes, "{:,} B"),
     ]
-    console.print("  " + ", ".join(part for part in parts if part))
+    console.print("  " + ", ".join(part for part in parts if part), soft_wrap=True)
 
 
 def _figure(name: str, value: float | None, form: str) -> str:

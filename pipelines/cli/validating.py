@@ -26,12 +26,14 @@ def validate_recipe(recipe: Recipe, docs: Path | None, as_json: bool) -> int:
         raise UserError(f"--docs {docs}: holds other files; name a folder that is new or empty")
     console.print("checking the data …")
     from components.data_validation.resolve import resolve
-    from components.data_validation.validate import validate
 
     with tempfile.TemporaryDirectory(prefix="kubedistill-") as temporary:
         folder = Path(temporary)
         with contextlib.redirect_stdout(io.StringIO()):
             manifest = resolve(recipe.data, folder / "dataset")
+            # Great Expectations takes seconds to import; a wrong path is said before.
+            from components.data_validation.validate import validate
+
             result = validate(
                 folder / "dataset",
                 recipe.validation,

@@ -5,6 +5,7 @@ in turn, so that a machine that drifts is the same for both.
 """
 
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -65,8 +66,8 @@ def run_once(preload: dict[str, tuple[str, ...]]) -> LocalRun:
     """The default recipe with a new registry."""
     with tempfile.TemporaryDirectory(prefix="kubedistill-bench-") as folder:
         recipe = load_recipe(ROOT / "pipelines" / "recipes" / "digits.yaml")
-        uri = f"sqlite:///{folder}/mlflow.db"
-        return run_locally(recipe, Path(folder) / "out", uri, lambda _: None, preload)
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        return run_locally(recipe, Path(folder) / "out", lambda _: None, preload)
 
 
 def measure(report: Callable[[str], None]) -> list[Result]:

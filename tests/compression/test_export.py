@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from components.compression.export import export_onnx, largest_difference, write_deployable
-from components.shared.bundle import ModelBundle, Preprocessing
+from components.shared.bundle import ModelBundle
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE, read_deployable
 from components.shared.errors import UserError
 from components.shared.networks import Classifier
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import CnnSpec, ImageInput, MlpSpec, TabularInput
 
 RNG = np.random.default_rng(0)

@@ -113,3 +113,30 @@ def test_rows_without_an_id_column_are_named_by_position(tmp_path, spec, write, 
 
     assert manifest.id == "@position"
     assert loaded.ids == [f"row-{row}" for row in range(60)]
+
+
+def split_by_id(folder):
+    table = Dataset.open(folder).table()
+    ids, split = (table.column(name).to_pylist() for name in (table.column_names[0], "split"))
+    return dict(zip(ids, split, strict=True))
+
+
+def test_rows_in_another_order_or_in_several_files_keep_their_split(tmp_path, spec, write, columns):
+    resolve(spec(write(columns)), tmp_path / "first")
+    turned = {name: values[::-1] for name, values in columns.items()}
+    for part in range(3):
+        rows = slice(20 * part, 20 * (part + 1))
+        write({name: values[rows] for name, values in turned.items()}, f"parts/{part}.parquet")
+    resolve(spec(tmp_path / "parts"), tmp_path / "second")
+
+    assert split_by_id(tmp_path / "second") == split_by_id(tmp_path / "first")
+
+
+def test_rows_named_by_position_are_drawn_as_rows_with_these_ids(tmp_path, spec, write, columns):
+    named = {**columns, "id": [f"row-{row}" for row in range(60)]}
+    resolve(spec(write(named)), tmp_path / "named")
+    del columns["id"]
+    path = write(columns, "without_ids.parquet")
+    resolve(spec(path, id="@position"), tmp_path / "position")
+
+    assert split_by_id(tmp_path / "position") == split_by_id(tmp_path / "named")

@@ -74,7 +74,7 @@ def test_second_run_is_compared_with_the_champion_and_is_the_same_student(
     summary = second.summary
     assert summary["champion_before"] == "1"
     assert summary["arms"]["champion"]["accuracy"] == first.summary["arms"]["student"]["accuracy"]
-    assert summary["digests"]["student"] == first.summary["digests"]["student"]
+    assert summary["digests"]["onnx"]["student"] == first.summary["digests"]["onnx"]["student"]
     status = workspace.status()
     assert status["champion"]["version"] == summary["model"]["version"] == "2"
     assert status["former"]["version"] == "1"
@@ -116,7 +116,9 @@ def test_teacher_of_an_earlier_run_can_teach_again(promoted: Promoted) -> None:
     (bundle,) = first.output.glob("pipeline/*/train-teacher/model")
     ended = workspace.distil("again", f"teacher={{source: bundle, uri: {bundle}}}")
     assert ended.status == 0, ended.stderr
-    same = ended.summary["digests"]["student"] == first.summary["digests"]["student"]
+    same = (
+        ended.summary["digests"]["onnx"]["student"] == first.summary["digests"]["onnx"]["student"]
+    )
     assert same, "the same teacher and seed give the same student"
 
 

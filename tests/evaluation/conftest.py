@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from components.shared.bundle import BUNDLE, CurvePoint, ModelBundle, Preprocessing
+from components.shared.bundle import BUNDLE, CurvePoint, ModelBundle
 from components.shared.dataset import MANIFEST, DatasetManifest, Shard
 from components.shared.deployable import DEPLOYABLE, INPUT_NAME, ONNX_FILE, OUTPUT_NAME, Deployable
 from components.shared.files import digest_of, sha256_file, write_atomically
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import MlpSpec, TabularInput
 
 CLASSES = ["ant", "bee", "cat"]

@@ -8,7 +8,8 @@ from components.evaluation.bounds import wilson_interval
 from components.evaluation.gates import decide
 from components.evaluation.metrics import calibration, confusion_matrix, paired_counts, per_class
 from components.evaluation.report import ReportContext
-from components.shared.bundle import Candidate, CurvePoint, ModelBundle, Preprocessing, Selection
+from components.shared.bundle import Candidate, CurvePoint, ModelBundle, Selection
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe.data import TabularInput
 from components.shared.recipe.gates import Gates
 from components.shared.recipe.models import CnnSpec, MlpSpec
@@ -190,4 +191,5 @@ def _arm(
             threads=1,
         ),
         model_digest=(name.encode().hex() * 8)[:64],
+        bundle_digest="b" * 64,
     )

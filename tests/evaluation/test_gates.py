@@ -83,6 +83,7 @@ def measured(
                 p50=percentile, p95=percentile, p99=percentile, calls=3000, threads=1
             ),
             model_digest=f"digest-of-{arm}",
+            bundle_digest="b" * 64,
         )
         for arm, rows in right.items()
     }

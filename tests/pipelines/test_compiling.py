@@ -4,8 +4,9 @@ import pytest
 import yaml
 from kfp.components import load_component_from_file
 
+from components.shared.errors import UserError
 from components.shared.recipe import Recipe, load_recipe
-from pipelines.compiling import compile_recipe, generated_files
+from pipelines.compiling import compile_recipe, generated_files, refuse_relative_paths
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,9 +66,36 @@ def test_steps_that_read_or_change_the_outside_world_are_not_cached(digits_recip
     }
 
 
+def test_cached_step_has_the_digest_of_each_artifact_in_its_cache_key(
+    digits_recipe: Recipe,
+) -> None:
+    """KFP's key knows parameters, but not which artifact of a name it was."""
+    for name, task in pipeline(digits_recipe)["root"]["dag"]["tasks"].items():
+        if not task["cachingOptions"].get("enableCache"):
+            continue
+        inputs = task["inputs"]
+        digests = {
+            (value["taskOutputParameter"]["producerTask"])
+            for value in inputs["parameters"].values()
+            if value.get("taskOutputParameter", {}).get("outputParameterKey") == "digest"
+        }
+        producers = {
+            value["taskOutputArtifact"]["producerTask"] for value in inputs["artifacts"].values()
+        }
+        assert producers == digests, name
+
+
 def test_nothing_trains_before_the_data_are_validated(digits_recipe: Recipe) -> None:
     tasks = pipeline(digits_recipe)["root"]["dag"]["tasks"]
     assert "validate-data" in tasks["train-teacher"]["dependentTasks"]
+
+
+def test_relative_path_is_refused_since_pods_have_another_working_directory() -> None:
+    path = ROOT / "pipelines" / "recipes" / "digits.yaml"
+    with pytest.raises(UserError, match=r"data\.uri is the relative path rows\.parquet"):
+        refuse_relative_paths(load_recipe(path, ["data.uri=rows.parquet"]))
+    refuse_relative_paths(load_recipe(path, ["data.uri=/data/rows.parquet"]))
+    refuse_relative_paths(load_recipe(path))
 
 
 def test_overrides_end_up_in_the_compiled_pipeline() -> None:

@@ -150,7 +150,7 @@ def test_whole_floats_are_a_label_only_where_nothing_else_is(init: Init, tmp_pat
 
 
 def test_split_column_is_used(init: Init, tmp_path: Path) -> None:
-    split = ["labelled"] * 120 + ["test"] * 54 + ["unlabelled"] * 6
+    split = ["labelled"] * 60 + ["test"] * 54 + ["unlabelled"] * 6
     kinds = [*labels(114), *["never read"] * 6]
     data = write_table(tmp_path / "data.parquet", a=numbers(), kind=kinds, split=split)
     recipe = init(data)
@@ -159,7 +159,7 @@ def test_split_column_is_used(init: Init, tmp_path: Path) -> None:
     assert accepted(recipe, tmp_path).rows == {"labelled": 60, "unlabelled": 6, "test": 54}
 
 
-@pytest.mark.parametrize("values", [["train", "valid"] * 120, [0, 1] * 60, [None] * 120])
+@pytest.mark.parametrize("values", [["train", "valid"] * 60, [0, 1] * 60, [None] * 120])
 def test_column_called_split_that_is_none_is_left_out_with_a_note(
     init: Init, tmp_path: Path, capsys: pytest.CaptureFixture[str], values: list[Any]
 ) -> None:

@@ -10,8 +10,8 @@ from pipeline_run_files import RECIPE, REGISTRY, PipelineRun, write_pipeline_run
 
 from components.registration import steps
 from components.registration.client import connect
-from components.registration.records import Registration
 from components.registration.store import locate
+from components.shared.results import Registration
 
 
 class Tracking:

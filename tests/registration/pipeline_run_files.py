@@ -16,12 +16,12 @@ from components.shared.bundle import (
     Candidate,
     CurvePoint,
     ModelBundle,
-    Preprocessing,
     Selection,
 )
 from components.shared.dataset import MANIFEST, DatasetManifest, Shard
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE, Deployable
 from components.shared.files import digest_of, sha256_bytes, sha256_file, write_atomically
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import ImageInput, MlpSpec
 from components.shared.results import (
     ArmResult,
@@ -247,4 +247,5 @@ def _arm(accuracy: float, digest: str) -> ArmResult:
         size_bytes=400,
         latency_ms=Latency(p50=percentile, p95=percentile, p99=percentile, calls=100, threads=1),
         model_digest=digest,
+        bundle_digest="b" * 64,
     )

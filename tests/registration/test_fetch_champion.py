@@ -23,17 +23,17 @@ def test_champion_comes_back_byte_for_byte(tracking, tmp_path):
     assert read_deployable(tmp_path / "champion").role == "student"
 
 
-def test_no_registered_model_gives_an_empty_folder(tracking, tmp_path):
+def test_no_registered_model_gives_no_model(tracking, tmp_path):
     assert steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion") == ""
-    assert list((tmp_path / "champion").iterdir()) == []
+    assert (tmp_path / "champion" / "champion.json").read_text() == '{"version": null}'
 
 
-def test_model_without_the_alias_gives_an_empty_folder(tracking, tmp_path):
+def test_model_without_the_alias_gives_no_model(tracking, tmp_path):
     tracking.promoted("run-1")
     registry = {**REGISTRY, "alias": "canary"}
 
     assert steps.fetch_champion(registry, tracking.uri, tmp_path / "champion") == ""
-    assert list((tmp_path / "champion").iterdir()) == []
+    assert (tmp_path / "champion" / "champion.json").read_text() == '{"version": null}'
 
 
 def test_looking_for_a_champion_makes_no_database(tmp_path):
@@ -83,11 +83,21 @@ def test_champion_whose_file_is_damaged_is_a_clear_error(tracking, tmp_path, std
 
 def test_unreachable_server_is_a_short_error_without_the_password(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
 
     with pytest.raises(TrackingError) as error:
-        steps.fetch_champion(REGISTRY, "http://me:secret@127.0.0.1:9", tmp_path / "champion")
+        steps.fetch_champion(REGISTRY, "", tmp_path / "champion")
 
     assert "http://127.0.0.1:9" in str(error.value)
     assert "secret" not in str(error.value)
     assert len(str(error.value)) < 400
     assert error.value.__suppress_context__
+
+
+def test_password_in_the_parameter_is_refused_without_repeating_it(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        steps.fetch_champion(REGISTRY, "http://me:secret@127.0.0.1:9", tmp_path / "champion")
+
+    told = capsys.readouterr().out
+    assert "MLFLOW_TRACKING_PASSWORD" in told
+    assert "secret" not in told

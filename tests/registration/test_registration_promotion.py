@@ -9,10 +9,10 @@ import pytest
 from pipeline_run_files import RECIPE, REGISTRY, ROWS
 
 from components.registration import registry, steps, tags
-from components.registration.records import Registration
 from components.registration.registry import ChampionMoved
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE
 from components.shared.files import sha256_bytes
+from components.shared.results import Registration
 
 MODEL = REGISTRY["model"]
 

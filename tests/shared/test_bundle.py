@@ -8,7 +8,6 @@ from components.shared.bundle import (
     BUNDLE,
     WEIGHTS,
     ModelBundle,
-    Preprocessing,
     check_classes,
     check_input,
     load_network,
@@ -17,6 +16,7 @@ from components.shared.bundle import (
 )
 from components.shared.errors import UserError
 from components.shared.networks import Classifier
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import CnnSpec, ImageInput, MlpSpec, TabularInput
 
 IMAGE = ImageInput(kind="image", size=[1, 8, 8])

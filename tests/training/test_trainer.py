@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.shared.bundle import Preprocessing
 from components.shared.errors import UserError
 from components.shared.events import parse_event
 from components.shared.networks import Classifier
+from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import ImageInput, MlpSpec, TrainingSpec
 from components.training.augmentation import random_shift
 from components.training.objectives import cross_entropy

@@ -66,7 +66,9 @@ class RandomSplit(Spec):
     """Rows kept for the evaluation: a count or a fraction below 1."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the split. It is not the run's seed: test rows must stay the same between runs, or a
-    new student would be compared with a champion that had trained on them."""
+    new student would be compared with a champion that had trained on them. A row's split follows
+    from this seed and its id, so when rows are added, only a few near the boundaries change
+    theirs."""
 
     @field_validator("labelled", "unlabelled", "test")
     @classmethod
@@ -84,7 +86,9 @@ class DataSpec(Spec):
     ``builtin://digits``, ``builtin://breast_cancer``, ``builtin://wine``."""
     id: str = "id"
     """Column with a unique id for each row (text or whole numbers); ``@position`` where there is
-    none, which names rows by their position in the data."""
+    none, which names rows by their position in the data. A random split goes by the id: one by
+    position is kept when rows are appended, and drawn anew when rows are inserted, removed or
+    reordered."""
     label: str = "label"
     """Column with the class; null means unlabelled."""
     classes: Annotated[list[str], Field(min_length=2)] | None = None

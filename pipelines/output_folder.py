@@ -1,0 +1,52 @@
+"""The folder that a run leaves its results in."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.shared.errors import UserError
+from components.shared.files import write_atomically
+
+REPORT, DECISION, SUMMARY = "report.html", "decision.json", "summary.json"
+PREVIOUS = "previous"
+"""Where the results of the run before are kept."""
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder for one run, with the results of the one before set aside.
+
+    A run that fails must not leave the verdict of another one where its own would be. The lock goes
+    with the process.
+
+    Raises:
+        UserError: another run holds it, or it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"--output {folder}: {error.strerror or error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"--output {folder}: another run is writing there") from error
+        _set_aside(folder)
+        yield
+
+
+def write_results(folder: Path, *, report: str, decision: str, summary: str) -> None:
+    """Write the results, ``summary.json`` last: where it is, the others are."""
+    write_atomically(folder / REPORT, report)
+    write_atomically(folder / DECISION, decision)
+    write_atomically(folder / SUMMARY, summary)
+
+
+def _set_aside(folder: Path) -> None:
+    """Move earlier results to ``previous/``, ``summary.json`` first."""
+    for name in (SUMMARY, DECISION, REPORT):
+        if (folder / name).exists():
+            (folder / PREVIOUS).mkdir(exist_ok=True)
+            (folder / name).replace(folder / PREVIOUS / name)
