@@ -153,6 +153,8 @@ def _look_at_parquet(
         raise UserError(f"{path}: cannot be read as Parquet ({reason})") from error
     if table.num_rows == 0:
         raise UserError(f"{path}: has no rows")
+    if POSITION in table.column_names:
+        raise UserError(f"{path}: {POSITION!r} stands for rows without an id; rename that column")
     columns = TableColumns(table)
     if label is not None:
         columns.check_label(label)

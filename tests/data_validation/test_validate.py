@@ -84,7 +84,7 @@ def test_bad_values_are_named_with_column_and_ids(check, columns):
         "label": columns["label"],
     }
     message = refusal(check, bad)
-    assert "failed 6 of" in message
+    assert "failed 5 of" in message
     assert "2 rows with NaN in 'a' (2 rows), 'b' (1 row): id 'r2', 'r4'" in message
     assert "1 row without a value in 'a' (1 row): id 'r7'" in message
     assert "2 rows with infinity (or a number too large for 32-bit floats) in 'b'" in message

@@ -23,6 +23,7 @@ from components.data_validation.validate import validate
 from components.shared.dataset import DatasetManifest
 from components.shared.errors import UserError
 from components.shared.recipe import Recipe, TabularInput, load_recipe
+from pipelines.cli import initialising
 from pipelines.cli.initialising import write_first_recipe
 from pipelines.first_recipe import Found, first_recipe, look_at
 
@@ -503,6 +504,26 @@ def test_existing_recipe_is_kept_unless_forced(init: Init, tmp_path: Path) -> No
         init(data)
     assert (tmp_path / "first.yaml").read_text() == "written by hand"
     assert init(data, force=True).name == "d"
+
+
+def test_column_of_a_reserved_name(tmp_path: Path) -> None:
+    columns = {"@position": numbers(), "label": labels()}
+    message = refusal(write_table(tmp_path / "d.parquet", **columns))
+    assert "'@position' stands for rows without an id; rename that column" in message
+
+
+@pytest.mark.parametrize("former", ["", "written by hand"])
+def test_recipe_that_does_not_load_is_not_written(
+    init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, former: str
+) -> None:
+    monkeypatch.setattr(initialising, "first_recipe", lambda *_: "name: [")
+    data = write_table(tmp_path / "d.parquet", a=numbers(), label=labels())
+    path = tmp_path / "first.yaml"
+    if former:
+        path.write_text(former)
+    with pytest.raises(UserError, match="not valid YAML"):
+        init(data, force=True)
+    assert (path.read_text() if path.exists() else "") == former
 
 
 def test_mistake_leaves_no_recipe_and_keeps_a_former_one(init: Init, tmp_path: Path) -> None:

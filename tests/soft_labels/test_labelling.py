@@ -70,9 +70,13 @@ def label(data: Dataset, rows: Rows, network: nn.Module, folder: Path) -> StoreM
     return label_rows(network, rows, identity_of(data), storage, shard_rows=SHARD_ROWS)
 
 
+def objects(folder: Path) -> list[str]:
+    """Names in a store; a hidden file is one that was not written to its end."""
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
+
+
 def content(folder: Path) -> dict[str, bytes]:
-    """Every object of a store."""
-    return {name: (folder / name).read_bytes() for name in LocalStorage(folder).names()}
+    return {name: (folder / name).read_bytes() for name in objects(folder)}
 
 
 def count_passes(network: Classifier, passes: list[int]) -> torch.utils.hooks.RemovableHandle:
@@ -113,7 +117,7 @@ def test_labelled_and_unlabelled_rows_fill_shards_in_order(
         zip(SHARDS, [300, 300, 300, 100], strict=True)
     )
     assert manifest.identity == identity_of(data)
-    assert LocalStorage(undisturbed).names() == [MANIFEST, *SHARDS]
+    assert objects(undisturbed) == [MANIFEST, *SHARDS]
 
 
 def test_progress_counts_every_row(
@@ -177,10 +181,9 @@ def test_restart_replaces_a_shard_that_is_not_the_right_one(
         other = identity_of(data).model_copy(
             update={"teachers": [TeacherRef(digest="0" * 64, weight=1.0)]}
         )
-        label_rows(network, rows, other, LocalStorage(tmp_path / "other"), SHARD_ROWS)
-        shard.write_bytes((tmp_path / "other" / SHARDS[1]).read_bytes())
-        for path in (tmp_path / "other").iterdir():
-            path.unlink()
+        foreign = tmp_path.with_name(f"{tmp_path.name}-other")
+        label_rows(network, rows, other, LocalStorage(foreign), SHARD_ROWS)
+        shard.write_bytes((foreign / SHARDS[1]).read_bytes())
     seen: list[int] = []
     with count_passes(network, seen):
         label(data, rows, network, tmp_path)
@@ -240,7 +243,7 @@ def test_store_of_a_killed_run_is_continued_and_ends_the_same(
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert LocalStorage(store).names() == whole, "nothing half-written under a real name"
+    assert objects(store) == whole, "nothing half-written under a real name"
     with pytest.raises(UserError, match="labelling was not finished"):
         SoftLabels.read(
             LocalStorage(store),
@@ -270,4 +273,4 @@ def test_logits_that_cannot_be_stored_name_the_row(
         pytest.raises(UserError, match=f"logits for row '{rows.ids[417]}' are not finite"),
     ):
         label(data, rows, broken, tmp_path)
-    assert LocalStorage(tmp_path).names() == SHARDS[:1], "no manifest, so no store"
+    assert objects(tmp_path) == SHARDS[:1], "no manifest, so no store"
