@@ -1,6 +1,7 @@
 """The command line as a user runs it, in a folder of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Workspace:
         return subprocess.run(
             [program, *arguments],
             cwd=self.folder,
+            env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
             capture_output=True,
             text=True,
             timeout=300,

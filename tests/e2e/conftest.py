@@ -27,7 +27,7 @@ def command(
 
     def run(folder: Path, *arguments: str | Path) -> Done:
         monkeypatch.chdir(folder)
-        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # and so put back as it was
         monkeypatch.setattr(sys, "argv", ["kubedistill", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
