@@ -132,21 +132,20 @@ def _select_by_agreement(arm: Arm, problem: Problem) -> Selection:
 def _select_by_cross_validation(problem: Problem) -> Selection:
     """Keep the length with the best cross-validated accuracy on the labelled rows."""
     generator = torch.Generator().manual_seed(problem.seed)
-    count = min(_FOLDS, len(problem.labels))
-    folds = stratified_folds(problem.labels, count, generator)
+    folds = stratified_folds(problem.labels, _FOLDS, generator)
     candidates = []
     for choice in choices("hard_label", problem.student, problem.distillation):
         right = 0.0
         for number, (fitted, held_out) in enumerate(folds, start=1):
-            label = f"candidate {choice.steps} steps, fold {number} of {count}"
+            label = f"candidate {choice.steps} steps, fold {number} of {len(folds)}"
             network, _ = _train("hard_label", problem.rows(fitted), choice, label)
             judging = problem.rows(held_out)
             right += _share_right(network, judging.inputs, judging.labels) * len(held_out)
         share = right / len(problem.inputs)
         candidates.append(_candidate("hard_label", choice, share, len(problem.inputs)))
     return Selection(
-        judge=f"accuracy on {len(problem.inputs)} labelled rows, {count}-fold cross-validation; "
-        "the best, since a baseline must be as good as it can be",
+        judge=f"accuracy on {len(problem.inputs)} labelled rows, {len(folds)}-fold "
+        "cross-validation; the best, since a baseline must be as good as it can be",
         candidates=candidates,
         chosen=best_score(candidates),
     )

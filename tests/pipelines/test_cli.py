@@ -255,7 +255,6 @@ def test_status_where_nothing_was_registered(workspace: Workspace) -> None:
         (["a/b"], "error: MODEL 'a/b': String should match pattern"),
         (["[x]"], "error: MODEL '[x]': String should match pattern"),
         (["m", "--alias", "v1"], "error: --alias 'v1': 'latest' and 'v<number>' are reserved"),
-        (["m", "--tracking-uri", "runs"], "MLflow keeps no registry in plain folders"),
     ],
 )
 def test_status_of_what_cannot_be(
