@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,10 @@ def write_results(folder: Path, *, report: str, decision: str, summary: str) -> 
 
 def _set_aside(folder: Path) -> None:
     """Move earlier results to ``previous/``, ``summary.json`` first."""
-    for name in (SUMMARY, DECISION, REPORT):
-        if (folder / name).exists():
-            (folder / PREVIOUS).mkdir(exist_ok=True)
-            (folder / name).replace(folder / PREVIOUS / name)
+    earlier = [name for name in (SUMMARY, DECISION, REPORT) if (folder / name).exists()]
+    if not earlier:
+        return
+    shutil.rmtree(folder / PREVIOUS, ignore_errors=True)
+    (folder / PREVIOUS).mkdir()
+    for name in earlier:
+        (folder / name).replace(folder / PREVIOUS / name)

@@ -38,6 +38,8 @@ def error_of(*overrides: str) -> str:
         ("teacher.model.family=vit", "teacher.model.family: should be one of cnn, mlp, not 'vit'"),
         ("student.training.steps=[1, a]", "student.training.steps[1]: input should be a valid int"),
         ("student={}", "student.model: is required"),
+        ("teacher={uri: x}", "teacher.source: is required: bundle, train"),
+        ("student.training.steps=[]", "value should have at least 1 item, not 0"),
         ("data.split.labelled=1.5", "data.split.labelled: should be a whole number of rows"),
         ("gates={}", "gates: needs at least one gate"),
         ("gates.latency={}", "gates.latency: needs at least one of p50_ms"),

@@ -93,7 +93,8 @@ def _make_absolute(document: dict[str, Any], folder: Path) -> None:
         section = document.get(name)
         uri = section.get("uri") if isinstance(section, dict) else None
         if isinstance(section, dict) and isinstance(uri, str) and "://" not in uri:
-            section["uri"] = str((folder / uri).resolve())
+            path = Path(uri).expanduser() if uri.startswith("~/") else Path(uri)
+            section["uri"] = str((folder / path).resolve())
 
 
 def _apply(document: dict[str, Any], override: str) -> None:
@@ -142,7 +143,7 @@ def _describe(model: type[BaseModel], detail: dict[str, Any], prefix: str) -> st
             return f"{'.'.join(path)}: unknown field; {hint}"
         else:
             candidates = [c for c in candidates if _has_tag(c, part)] or candidates
-    message = detail["msg"].removeprefix("Value error, ")
+    message = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
     message = message[0].lower() + message[1:]
     if detail["type"] == "missing":
         message = "is required"
@@ -156,7 +157,8 @@ def _describe(model: type[BaseModel], detail: dict[str, Any], prefix: str) -> st
             for value in typing.get_args(c.model_fields[tag].annotation)
         )
         given = detail["ctx"].get("tag")
-        message = f"should be one of {', '.join(allowed)}" + (f", not {given!r}" if given else "")
+        choice = ", ".join(allowed)
+        message = f"should be one of {choice}, not {given!r}" if given else f"is required: {choice}"
     elif not isinstance(detail["input"], dict | list) and detail["type"] != "value_error":
         message += f", not {detail['input']!r}"
     return f"{'.'.join(path)}: {message}" if path else message
