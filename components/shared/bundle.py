@@ -98,7 +98,7 @@ def save_bundle(folder: Path, network: "Classifier", **fields: Any) -> ModelBund
     from safetensors.torch import save_file
 
     with new_directory(folder) as temporary:
-        state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(state, temporary / WEIGHTS)
         bundle = ModelBundle(
             parameters=network.parameter_count,

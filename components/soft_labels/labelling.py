@@ -65,5 +65,6 @@ def label_rows(
 
 @torch.inference_mode()
 def _logits(network: Classifier, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    device = next(network.parameters()).device
     batches = torch.split(torch.from_numpy(inputs), _BATCH_ROWS)
-    return torch.cat([network(batch) for batch in batches]).numpy()
+    return torch.cat([network(batch.to(device)).cpu() for batch in batches]).numpy()

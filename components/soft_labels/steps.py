@@ -5,6 +5,7 @@ from pathlib import Path
 from components.shared import events
 from components.shared.bundle import check_classes, check_input, load_network
 from components.shared.dataset import Dataset
+from components.shared.device import compute_device
 from components.shared.storage import open_storage
 from components.soft_labels.labelling import label_rows, store_identity
 
@@ -23,5 +24,10 @@ def generate_soft_labels(
         check_classes(bundle, data.manifest.classes)
         check_input(bundle, data.manifest.input)
         identity = store_identity(bundle, data.manifest.digest)
-        label_rows(network, data.load("labelled", "unlabelled"), identity, open_storage(store_uri))
+        label_rows(
+            network.to(compute_device()),
+            data.load("labelled", "unlabelled"),
+            identity,
+            open_storage(store_uri),
+        )
     return identity.digest

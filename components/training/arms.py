@@ -132,7 +132,7 @@ def _select_by_agreement(arm: Arm, problem: Problem) -> Selection:
 def _select_by_cross_validation(problem: Problem) -> Selection:
     """Keep the length with the best cross-validated accuracy on the labelled rows."""
     generator = torch.Generator().manual_seed(problem.seed)
-    folds = stratified_folds(problem.labels, _FOLDS, generator)
+    folds = stratified_folds(problem.labels.cpu(), _FOLDS, generator)
     candidates = []
     for choice in choices("hard_label", problem.student, problem.distillation):
         right = 0.0
@@ -157,7 +157,7 @@ def _train(
     torch.manual_seed(problem.seed)
     network = Classifier.build(
         problem.student.model, problem.input, problem.preprocessing, problem.classes
-    )
+    ).to(problem.inputs.device)
     training = problem.student.training.at(choice.steps)
     curve = fit(network, problem.inputs, _loss(arm, problem, choice), training, problem.seed, label)
     return network, curve

@@ -18,6 +18,7 @@ from components.shared.bundle import (
     save_bundle,
 )
 from components.shared.dataset import Dataset
+from components.shared.device import compute_device, make_repeatable
 from components.shared.errors import UserError
 from components.shared.files import new_directory
 from components.shared.networks import Classifier
@@ -78,19 +79,20 @@ def train_student(
             classes=classes,
             digest=soft_labels_digest,
         )
-        inputs = torch.from_numpy(rows.inputs)
+        device = compute_device()
+        inputs = torch.from_numpy(rows.inputs).to(device)
         problem = Problem(
             student=parse_section(StudentSpec, student, "student"),
             distillation=parse_section(DistillationSpec, distillation, "distillation"),
             input=data.manifest.input,
             preprocessing=standardisation(inputs),
             inputs=inputs,
-            labels=torch.from_numpy(rows.labels),
-            teacher_logits=torch.from_numpy(store.logits(rows.ids)),
+            labels=torch.from_numpy(rows.labels).to(device),
+            teacher_logits=torch.from_numpy(store.logits(rows.ids)).to(device),
             classes=len(classes),
             seed=seed,
         )
-        _prepare_torch(problem.student.training.threads)
+        make_repeatable(problem.student.training.threads)
         trained = train_arm(TypeAdapter(Arm).validate_python(arm), problem)
         return save_bundle(
             output,
@@ -109,18 +111,16 @@ def train_student(
 
 
 def _train_teacher(data: Dataset, spec: TrainedTeacher, seed: int, output: Path) -> ModelBundle:
-    _prepare_torch(spec.training.threads)
+    make_repeatable(spec.training.threads)
     rows = data.load("labelled", "unlabelled")
     preprocessing = standardisation(torch.from_numpy(rows.inputs))
-    labelled = rows.labels >= 0
-    inputs, labels = (
-        torch.from_numpy(rows.inputs[labelled]),
-        torch.from_numpy(rows.labels[labelled]),
-    )
+    labelled, device = rows.labels >= 0, compute_device()
+    inputs = torch.from_numpy(rows.inputs[labelled]).to(device)
+    labels = torch.from_numpy(rows.labels[labelled]).to(device)
     torch.manual_seed(seed)
     network = Classifier.build(
         spec.model, data.manifest.input, preprocessing, len(data.manifest.classes)
-    )
+    ).to(device)
     curve = fit(
         network,
         inputs,
@@ -155,9 +155,3 @@ def _import_teacher(data: Dataset, spec: BundleTeacher, output: Path) -> ModelBu
         for name in (BUNDLE, WEIGHTS):
             shutil.copyfile(source / name, temporary / name)
     return bundle
-
-
-def _prepare_torch(threads: int) -> None:
-    """Make training repeatable bit for bit."""
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)

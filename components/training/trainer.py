@@ -28,7 +28,7 @@ def fit(
 
     Args:
         network: a freshly initialised model.
-        inputs: raw features in memory, shape (rows, \\*input shape).
+        inputs: raw features on the model's device, shape (rows, \\*input shape).
         loss: objective; the indices tell it which targets belong to the batch.
         spec: length, batch size, optimizer and augmentation.
         seed: order of the rows and augmentation.

@@ -12,9 +12,7 @@ import typer
 from components.shared.errors import StepFailed, UserError
 from components.shared.recipe import Recipe, load_recipe
 from pipelines.cli.console import console, print_json
-
-PROMOTED, BROKEN, USER_ERROR, REJECTED = 0, 1, 2, 3
-INTERRUPTED = 130
+from pipelines.cli.exit_status import ExitStatus
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -164,15 +162,15 @@ def main() -> None:
     as_json = "--json" in sys.argv
     try:
         status = app(standalone_mode=False) or 0
-        if status != INTERRUPTED:  # which is all that Typer makes of Ctrl-C
+        if status != ExitStatus.INTERRUPTED:  # which is all that Typer makes of Ctrl-C
             sys.exit(status)
         message = "interrupted"
     except UserError as error:
-        status, message = USER_ERROR, str(error)
+        status, message = ExitStatus.USER_ERROR, str(error)
     except StepFailed as error:
-        status, message = BROKEN, str(error)
+        status, message = ExitStatus.BROKEN, str(error)
     except (typer.Abort, KeyboardInterrupt):
-        status, message = INTERRUPTED, "interrupted"
+        status, message = ExitStatus.INTERRUPTED, "interrupted"
     except Exception as error:
         status, message = _usage_status(error)
     if as_json:
@@ -188,7 +186,7 @@ def _usage_status(error: Exception) -> tuple[int, str]:
         raise error
     # Without any argument the help has been printed already, and there is no message.
     message = format_message()
-    return USER_ERROR, f"{message} (see --help)" if message else "a command is missing"
+    return ExitStatus.USER_ERROR, f"{message} (see --help)" if message else "a command is missing"
 
 
 def _load(path: Path, overrides: list[str] | None) -> Recipe:

@@ -8,10 +8,9 @@ from rich.table import Table
 
 from components.shared.recipe import Recipe
 from pipelines.cli.console import choose_tracking_uri, console, print_json
+from pipelines.cli.exit_status import ExitStatus
 from pipelines.cli.progress import follow
 from pipelines.output_folder import REPORT, SUMMARY, exclusive, write_results
-
-PROMOTED, REJECTED = 0, 3
 
 
 def run_recipe(recipe: Recipe, output: Path, tracking_uri: str | None, as_json: bool) -> int:
@@ -34,7 +33,7 @@ def run_recipe(recipe: Recipe, output: Path, tracking_uri: str | None, as_json: 
     if as_json:
         print_json(summary)
     _show(summary, output)
-    return PROMOTED if summary["verdict"] == "promote" else REJECTED
+    return ExitStatus.DONE if summary["verdict"] == "promote" else ExitStatus.REJECTED
 
 
 def _show(summary: dict[str, Any], output: Path) -> None:
