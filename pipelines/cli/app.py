@@ -4,6 +4,7 @@ Commands import what they need when they run, so that ``kubedistill --help`` ans
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,7 @@ def run(
     from pipelines.cli.running import run_recipe
 
     loaded = _load(recipe, overrides)
+    _need("great_expectations", "mlflow", "onnxruntime", "torch")
     return run_recipe(loaded, output or Path("runs") / loaded.name, tracking_uri, as_json)
 
 
@@ -99,7 +101,9 @@ def validate(
     """Check a recipe and its data; trains nothing."""
     from pipelines.cli.validating import validate_recipe
 
-    return validate_recipe(_load(recipe, overrides), docs, as_json)
+    loaded = _load(recipe, overrides)
+    _need("great_expectations")
+    return validate_recipe(loaded, docs, as_json)
 
 
 @app.command()
@@ -116,6 +120,7 @@ def status(
     """Show a model's champion, its figures, and how it got there."""
     from pipelines.cli.showing import show_status
 
+    _need("mlflow")
     name, default_alias = model, "champion"
     if model.endswith((".yaml", ".yml")):
         registry = load_recipe(Path(model)).registry
@@ -192,6 +197,16 @@ def _usage_status(error: Exception) -> tuple[int, str]:
 def _load(path: Path, overrides: list[str] | None) -> Recipe:
     """A recipe for this machine, with absolute paths."""
     return load_recipe(path, overrides or (), absolute_paths=True)
+
+
+def _need(*libraries: str) -> None:
+    """Refuse what an installation without its optional groups cannot do."""
+    missing = [name for name in libraries if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"this needs {', '.join(missing)}; install kubedistill with its group for one machine: "
+            "pip install 'kubedistill[local]'"
+        )
 
 
 def _escape(message: str) -> str:
