@@ -1,9 +1,11 @@
 """Running a recipe on this machine, through the KFP SDK's own local runner."""
 
 import contextlib
+import os
+import tempfile
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,12 +118,18 @@ def _execute(compiled: str, output: Path, follower: Follower) -> dict[str, Any]:
     from kfp.components import load_component_from_text
 
     pipeline = load_component_from_text(compiled)
-    local.init(
-        runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(output / "pipeline")
-    )
     try:
-        with contextlib.redirect_stdout(follower), warnings.catch_warnings():
+        with (
+            _scratch() as scratch,
+            contextlib.redirect_stdout(follower),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
+            local.init(
+                runner=local.SubprocessRunner(use_venv=False),
+                pipeline_root=str(output / "pipeline"),
+                workspace_root=f"{scratch}/workspace",
+            )
             task = pipeline()
     except RuntimeError as error:
         if follower.error is None:
@@ -131,6 +139,20 @@ def _execute(compiled: str, output: Path, follower: Follower) -> dict[str, Any]:
             raise UserError(message) from error
         raise StepFailed(f"{follower.error['step']}: {message}; see {output / LOG}") from error
     return dict(task.outputs)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[str]:
+    """Where steps put temporary files; KFP's step command makes a folder that it never removes."""
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="kubedistill-") as folder:
+        os.environ["TMPDIR"] = folder
+        try:
+            yield folder
+        finally:
+            os.environ.pop("TMPDIR")
+            if before is not None:
+                os.environ["TMPDIR"] = before
 
 
 def _text(artifact: Any) -> str:
