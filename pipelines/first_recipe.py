@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from components.data_validation.sources import parquet_files
 from components.shared.errors import UserError
 from components.shared.recipe import POSITION, ImageInput, TabularInput
 from pipelines.table_columns import TableColumns
@@ -43,7 +44,7 @@ def look_at(path: Path, *, label: str | None, id_column: str | None) -> Found:
         UserError: there is nothing to read, or no column can be the label.
     """
     try:
-        files = _parquet_files(path) if path.is_dir() else [path]
+        files = parquet_files(path) if path.is_dir() else [path]
         if files:
             return _look_at_parquet(path, files, label, id_column)
         for given, option in ((label, "--label"), (id_column, "--id")):
@@ -87,15 +88,6 @@ def _quoted(value: str | list[str]) -> str:
         value, default_style='"', default_flow_style=True, allow_unicode=True, width=math.inf
     )
     return text.strip()
-
-
-def _parquet_files(folder: Path) -> list[Path]:
-    """The files that a run would read."""
-    return sorted(
-        file
-        for file in folder.rglob("*.parquet")
-        if file.is_file() and not file.name.startswith((".", "_"))
-    )
 
 
 def _look_at_images(root: Path) -> Found:

@@ -49,7 +49,7 @@ def open_source(spec: DataSpec, roles: dict[str, Role], folder: Path) -> Source:
         UserError: there is nothing at the URI, it is not Parquet, has no rows, or a column is
             missing or of the wrong type.
     """
-    files = _parquet_files(spec, folder)
+    files = _source_files(spec, folder)
     shards: list[Shard] = []
     schemas: dict[str, pa.Schema] = {}
     for file in files:
@@ -80,7 +80,16 @@ def open_source(spec: DataSpec, roles: dict[str, Role], folder: Path) -> Source:
     return Source(shards, files, _unify(used, spec.uri))
 
 
-def _parquet_files(spec: DataSpec, folder: Path) -> list[Path]:
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files below a folder that hold data: neither hidden nor metadata (``_*``)."""
+    return sorted(
+        file
+        for file in folder.rglob("*.parquet")
+        if file.is_file() and not file.name.startswith((".", "_"))
+    )
+
+
+def _source_files(spec: DataSpec, folder: Path) -> list[Path]:
     # scikit-learn and Pillow are loaded only for the sources that need them.
     if spec.uri.startswith("builtin://"):
         from components.data_validation.builtin import write_builtin
@@ -92,11 +101,7 @@ def _parquet_files(spec: DataSpec, folder: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UserError(f"data.uri: there is no file or folder {path}{_sibling(path)}")
-    files = sorted(
-        file
-        for file in path.rglob("*.parquet")
-        if file.is_file() and not file.name.startswith((".", "_"))
-    )
+    files = parquet_files(path)
     if files:
         return files
     if spec.input.kind == "tabular":

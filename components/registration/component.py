@@ -17,8 +17,8 @@ def fetch_champion(
     Args:
         registry: the recipe's section `registry`.
         tracking_uri: MLflow tracking URI; empty for the environment's `MLFLOW_TRACKING_URI`.
-        champion: deployable champion (`model.onnx`, `deployable.json`); an empty folder where
-            there is none.
+        champion: deployable champion (`model.onnx`, `deployable.json`); neither file where there
+            is none.
         version: its version in the registry; empty where there is none.
     """
     from pathlib import Path

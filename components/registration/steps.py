@@ -24,7 +24,7 @@ def fetch_champion(registry: dict[str, Any], tracking_uri: str, champion: Path) 
     Args:
         registry: the recipe's section ``registry``.
         tracking_uri: MLflow tracking URI; empty for the environment's.
-        champion: folder to write; left empty where there is no champion.
+        champion: folder to write; without a model in it where there is no champion.
 
     Returns:
         The champion's version, or an empty string.

@@ -3,19 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from components.shared.errors import UserError
 from components.shared.files import (
     digest_of,
     new_directory,
-    read_json,
     sha256_file,
     write_atomically,
 )
 from components.shared.preprocessing import Preprocessing
 from components.shared.recipe.data import ImageInput, TabularInput
 from components.shared.recipe.models import ModelSpec
+from components.shared.records import read_record
 
 if TYPE_CHECKING:
     from components.shared.networks import Classifier
@@ -122,14 +122,7 @@ def read_bundle(folder: Path, digest: str | None = None) -> ModelBundle:
     path = folder / BUNDLE
     if not path.is_file():
         raise UserError(f"{folder} is not a model bundle: it has no {BUNDLE}")
-    try:
-        value = read_json(path)
-        version = value.get("format_version") if isinstance(value, dict) else None
-        if version != FORMAT_VERSION:
-            raise UserError(f"{path}: format_version is {version}, expected {FORMAT_VERSION}")
-        bundle = ModelBundle.model_validate(value)
-    except (ValueError, ValidationError) as error:
-        raise UserError(f"{path}: not a valid bundle description: {error}") from error
+    bundle = read_record(path, ModelBundle, FORMAT_VERSION, "bundle description")
     if digest is not None and bundle.digest != digest:
         raise UserError(f"{folder}: is {bundle.digest[:12]}, but {digest[:12]} was asked for")
     return bundle

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from components.shared.errors import UserError
-from components.shared.files import read_json, sha256_bytes
+from components.shared.files import sha256_bytes
 from components.shared.images_codec import decode_images
 from components.shared.recipe.data import POSITION, ImageInput, TabularInput
+from components.shared.records import read_record
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION: Literal[1] = 1
@@ -117,14 +118,7 @@ class Dataset:
         path = folder / MANIFEST
         if not path.is_file():
             raise UserError(f"{folder} is not a dataset: it has no {MANIFEST}")
-        try:
-            value = read_json(path)
-            version = value.get("format_version") if isinstance(value, dict) else None
-            if version != FORMAT_VERSION:
-                raise UserError(f"{path}: format_version is {version}, expected {FORMAT_VERSION}")
-            manifest = DatasetManifest.model_validate(value)
-        except ValueError as error:
-            raise UserError(f"{path}: not a valid dataset manifest: {error}") from error
+        manifest = read_record(path, DatasetManifest, FORMAT_VERSION, "dataset manifest")
         if digest is not None and manifest.digest != digest:
             raise UserError(
                 f"{path}: is of the data {manifest.digest[:12]}, but {digest[:12]} was asked for"
