@@ -16,7 +16,8 @@ from components.shared.networks import Classifier
 from components.shared.preprocessing import Preprocessing
 from components.shared.recipe.data import ImageInput, TabularInput
 from components.shared.recipe.models import DistillationSpec, StudentSpec
-from components.training.objectives import cross_entropy, distillation_loss
+from components.shared.training.objectives import cross_entropy, distillation_loss
+from components.shared.training.trainer import Loss, fit
 from components.training.selection import (
     best_score,
     hold_out,
@@ -24,7 +25,6 @@ from components.training.selection import (
     stratified_folds,
     within_one_standard_error,
 )
-from components.training.trainer import Loss, fit
 
 Arm = Literal["student", "hard_label", "pseudo_label"]
 _FOLDS = 5

@@ -31,9 +31,9 @@ from components.shared.recipe import (
 )
 from components.shared.soft_labels import SoftLabels
 from components.shared.storage import local_path, open_storage
+from components.shared.training.objectives import cross_entropy
+from components.shared.training.trainer import fit
 from components.training.arms import Arm, Problem, standardisation, train_arm
-from components.training.objectives import cross_entropy
-from components.training.trainer import fit
 
 
 def train_teacher(

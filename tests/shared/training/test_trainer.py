@@ -9,9 +9,9 @@ from components.shared.events import parse_event
 from components.shared.networks import Classifier
 from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import ImageInput, MlpSpec, TrainingSpec
-from components.training.augmentation import random_shift
-from components.training.objectives import cross_entropy
-from components.training.trainer import BatchSampler, fit, learning_rate_factor
+from components.shared.training.augmentation import random_shift
+from components.shared.training.objectives import cross_entropy
+from components.shared.training.trainer import BatchSampler, fit, learning_rate_factor
 
 INPUTS = torch.randn(60, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (INPUTS.mean(dim=(1, 2, 3)) > 0).long()

@@ -12,7 +12,7 @@ from components.shared.errors import UserError
 from components.shared.events import Progress
 from components.shared.networks import Classifier
 from components.shared.recipe.models import TrainingSpec
-from components.training.augmentation import random_shift
+from components.shared.training.augmentation import random_shift
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits of a batch, indices of its rows) -> scalar loss."""

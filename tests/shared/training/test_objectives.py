@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
-from components.training.objectives import (
+from components.shared.training.objectives import (
     cross_entropy,
     distillation_loss,
     soft_label_divergence,

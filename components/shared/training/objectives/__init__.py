@@ -1,6 +1,6 @@
 """Training objectives: pure functions of logits and targets."""
 
-from components.training.objectives.response import (
+from components.shared.training.objectives.response import (
     cross_entropy,
     distillation_loss,
     soft_label_divergence,

@@ -1,0 +1,1 @@
+"""The training loop and its objectives, for every step that trains."""
