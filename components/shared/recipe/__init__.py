@@ -1,5 +1,6 @@
 """The recipe: one YAML file that describes a distillation."""
 
+from components.shared.recipe.compression import CandidateSpec, CompressionSpec
 from components.shared.recipe.data import (
     POSITION,
     ColumnSplit,
@@ -10,7 +11,8 @@ from components.shared.recipe.data import (
     ValidationSpec,
 )
 from components.shared.recipe.document import Recipe, recipe_schema
-from components.shared.recipe.gates import EvaluationSpec, Gates, RegistrySpec
+from components.shared.recipe.evaluation import EvaluationSpec, LatencySpec
+from components.shared.recipe.gates import Gates
 from components.shared.recipe.loading import load_recipe, parse_section
 from components.shared.recipe.models import (
     BundleTeacher,
@@ -23,17 +25,21 @@ from components.shared.recipe.models import (
     TrainedTeacher,
     TrainingSpec,
 )
+from components.shared.recipe.registry import RegistrySpec
 
 __all__ = [
     "POSITION",
     "BundleTeacher",
+    "CandidateSpec",
     "CnnSpec",
     "ColumnSplit",
+    "CompressionSpec",
     "DataSpec",
     "DistillationSpec",
     "EvaluationSpec",
     "Gates",
     "ImageInput",
+    "LatencySpec",
     "MlpSpec",
     "ModelSpec",
     "RandomSplit",

@@ -95,6 +95,9 @@ class DataSpec(Spec):
     """Class names in the order of the model's outputs; by default those found, sorted."""
     input: Annotated[TabularInput | ImageInput, Field(discriminator="kind")]
     split: Annotated[ColumnSplit | RandomSplit, Field(discriminator="by")] = RandomSplit()
+    slices: list[str] = []
+    """Columns by whose values the evaluation is broken down; text, or numbers, which are cut into
+    ranges. They may be features, but need not."""
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -130,6 +133,13 @@ class DataSpec(Spec):
                 "rename the column"
             )
         return self
+
+    @field_validator("slices")
+    @classmethod
+    def _each_slice_once(cls, slices: list[str]) -> list[str]:
+        if len(set(slices)) != len(slices):
+            raise ValueError("a column is listed more than once")
+        return slices
 
     @property
     def features(self) -> list[str]:

@@ -1,19 +1,21 @@
 """The whole recipe."""
 
 import json
-import math
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from components.shared.recipe.base import Spec
+from components.shared.recipe.compression import CompressionSpec
 from components.shared.recipe.data import DataSpec, ValidationSpec
-from components.shared.recipe.gates import EvaluationSpec, Gates, RegistrySpec
+from components.shared.recipe.evaluation import EvaluationSpec
+from components.shared.recipe.gates import Gates
 from components.shared.recipe.models import DistillationSpec, StudentSpec, TeacherSpec
+from components.shared.recipe.registry import RegistrySpec
 
 
 class Recipe(Spec):
-    """One distillation: data, teacher, student, method, gates and registry."""
+    """One distillation: data, teacher, student, method, compression, gates and registry."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$")]
     """Name of the pipeline: lower case letters, digits and hyphens."""
@@ -24,6 +26,7 @@ class Recipe(Spec):
     teacher: TeacherSpec
     student: StudentSpec
     distillation: DistillationSpec = DistillationSpec()
+    compression: CompressionSpec = CompressionSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     gates: Gates
     registry: RegistrySpec
@@ -47,31 +50,10 @@ class Recipe(Spec):
         return self
 
     @model_validator(mode="after")
-    def _latency_can_be_judged(self) -> "Recipe":
-        gate, measured = self.gates.latency, self.evaluation
-        if gate is None:
-            return self
-        if self.gates.confidence > measured.confidence:
-            raise ValueError(
-                f"gates.confidence is {self.gates.confidence:g}, but latency is measured at "
-                f"evaluation.confidence {measured.confidence:g}; raise the latter"
-            )
-        for name, share in _PERCENTILES.items():
-            needed = _calls_needed(share, measured.confidence)
-            if getattr(gate, name) is not None and measured.calls < needed:
-                raise ValueError(
-                    f"gates.latency.{name} needs evaluation.calls of at least {needed} at "
-                    f"confidence {measured.confidence:g}, not {measured.calls}"
-                )
+    def _slices_can_be_judged(self) -> "Recipe":
+        if self.gates.worst_slice is not None and not self.data.slices:
+            raise ValueError("gates.worst_slice needs data.slices, the columns to slice by")
         return self
-
-
-_PERCENTILES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
-
-
-def _calls_needed(share: float, confidence: float) -> int:
-    """Calls from which the slowest bounds a percentile at all: share**calls <= 1 - confidence."""
-    return math.ceil(math.log(1 - confidence) / math.log(share))
 
 
 def recipe_schema() -> str:

@@ -1,29 +1,22 @@
-"""The recipe's ``evaluation``, ``gates`` and ``registry`` sections."""
+"""The recipe's ``gates`` section: what a student must meet to be promoted."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from components.shared.recipe.base import Confidence, Fraction, PositiveFloat, PositiveInt, Spec
 
 
-class EvaluationSpec(Spec):
-    """How latency is measured: single rows through ONNX Runtime, all arms in turn."""
-
-    threads: PositiveInt = 1
-    """Threads of ONNX Runtime."""
-    warmup: PositiveInt = 200
-    """Calls of each model before the first that counts."""
-    calls: Annotated[int, Field(ge=100)] = 10_000
-    """Counted calls of each model."""
-    confidence: Confidence = 0.95
-    """Level of the confidence intervals in the evaluation."""
-
-
-class AccuracyGate(Spec):
-    """The student's accuracy itself."""
+class AtLeast(Spec):
+    """The smallest value of a metric, 0 to 1."""
 
     min: Fraction
+
+
+class AtMost(Spec):
+    """The largest value of a metric."""
+
+    max: Annotated[float, Field(ge=0)]
 
 
 class RetentionGate(Spec):
@@ -45,61 +38,126 @@ class HardLabelGate(Spec):
     min_gain: Annotated[float, Field(ge=-1, le=1)] = 0.0
 
 
+class WorstSliceGate(Spec):
+    """Every slice of ``data.slices`` by itself."""
+
+    min_accuracy: Fraction
+    min_rows: PositiveInt = 30
+    """Slices with fewer test rows are reported, but not judged."""
+
+
 class LatencyGate(Spec):
-    """Largest latencies of one row, in milliseconds."""
+    """Largest latencies under the first condition of ``evaluation.latency``."""
 
     p50_ms: PositiveFloat | None = None
     p95_ms: PositiveFloat | None = None
     p99_ms: PositiveFloat | None = None
+    ratio_to_champion: PositiveFloat | None = None
+    """Largest latency divided by the champion's, measured in turn; 1.1 allows 10 % more."""
+    ratio_to_teacher: PositiveFloat | None = None
+    ratio_percentile: Literal["p50", "p95", "p99"] = "p50"
+    """The percentile of both ratios."""
+
+    @property
+    def absolute(self) -> dict[str, float]:
+        """The limits in milliseconds, by percentile."""
+        limits = {"p50": self.p50_ms, "p95": self.p95_ms, "p99": self.p99_ms}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
     @model_validator(mode="after")
     def _not_empty(self) -> "LatencyGate":
-        if self.p50_ms is None and self.p95_ms is None and self.p99_ms is None:
-            raise ValueError("needs at least one of p50_ms, p95_ms and p99_ms")
+        if not self.absolute and self.ratio_to_champion is None and self.ratio_to_teacher is None:
+            raise ValueError(
+                "needs at least one of p50_ms, p95_ms, p99_ms, ratio_to_champion and "
+                "ratio_to_teacher"
+            )
         return self
 
 
-class SizeGate(Spec):
-    """Largest size of the deployed file, in bytes."""
+class BytesGate(Spec):
+    """Largest number of bytes."""
 
     max_bytes: PositiveInt
 
 
 class Gates(Spec):
-    """What a student must meet. Each gate is judged on its one-sided confidence bound."""
+    """What a student must meet. Each gate is judged on a one-sided confidence bound.
+
+    All compressed forms of the student are judged; the best of those that pass is deployed. To keep
+    the chance of promoting a student that should not be at 1 - ``confidence``, the bounds of each
+    form are taken at 1 - (1 - ``confidence``) / number of forms (Bonferroni).
+    """
 
     confidence: Confidence = 0.95
-    accuracy: AccuracyGate | None = None
+    prefer: Literal["latency", "size", "accuracy"] = "latency"
+    """Which of the candidates that pass is deployed. One replaces another that comes before it in
+    ``compression.candidates`` only if it is better beyond measuring error."""
+    accuracy: AtLeast | None = None
+    balanced_accuracy: AtLeast | None = None
+    macro_f1: AtLeast | None = None
+    auroc: AtLeast | None = None
+    log_loss: AtMost | None = None
+    calibration_error: AtMost | None = None
+    agreement: AtLeast | None = None
+    """Share of the test rows on which the student predicts the teacher's class."""
+    worst_slice: WorstSliceGate | None = None
     retention: RetentionGate | None = None
     champion: ChampionGate | None = None
     hard_label: HardLabelGate | None = None
     latency: LatencyGate | None = None
-    size: SizeGate | None = None
-    on_missing_champion: Literal["promote", "reject"] = "promote"
-    """Where no champion exists: judge by the other gates alone, or reject."""
+    size: BytesGate | None = None
+    """Of the deployed file."""
+    memory: BytesGate | None = None
+    """Peak memory of a process that loads the file and predicts."""
+    first_model: Literal["promote", "reject"] = "promote"
+    """Where nothing was ever registered under the name: judge by the other gates alone, or reject.
+    """
+    on_missing_champion: Literal["promote", "reject"] = "reject"
+    """Where versions are registered, but the alias is on none of them: judge by the other gates
+    alone, or reject."""
+    on_noise: Literal["judge", "reject", "ratio_only"] = "judge"
+    """What becomes of limits in milliseconds where the machine was still noisy at the last attempt.
+    ``judge``: they hold as ever; noise makes models slower, so it can reject a good student, but
+    not promote a slow one. ``reject``: they fail, whatever was measured. ``ratio_only``: they are
+    left out, and the ratios to champion or teacher, in which noise cancels, judge alone."""
+
+    @property
+    def metric_gates(self) -> dict[str, AtLeast | AtMost]:
+        """The gates on single metrics, by the metric's name."""
+        names = (
+            "accuracy",
+            "balanced_accuracy",
+            "macro_f1",
+            "auroc",
+            "log_loss",
+            "calibration_error",
+            "agreement",
+        )
+        return {name: gate for name in names if (gate := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
     def _not_empty(self) -> "Gates":
-        gates = (self.accuracy, self.retention, self.hard_label, self.latency, self.size)
-        if self.champion is None and all(gate is None for gate in gates):
+        others = (
+            self.worst_slice,
+            self.retention,
+            self.champion,
+            self.hard_label,
+            self.latency,
+            self.size,
+            self.memory,
+        )
+        if not self.metric_gates and all(gate is None for gate in others):
             raise ValueError("needs at least one gate; an empty policy would promote anything")
         return self
 
-
-class RegistrySpec(Spec):
-    """Where models and runs are recorded."""
-
-    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$")]
-    """Name of the registered model; serving loads ``models:/<name>@<alias>``."""
-    alias: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] = "champion"
-    """The alias that serving reads."""
-    experiment: str = "kubedistill"
-    """MLflow experiment of the pipeline runs."""
-
-    @field_validator("alias")
-    @classmethod
-    def _not_reserved(cls, alias: str) -> str:
-        lowered = alias.lower()
-        if lowered == "latest" or (lowered[0] == "v" and lowered[1:].isdigit()):
-            raise ValueError("'latest' and 'v<number>' are reserved by MLflow")
-        return alias
+    @model_validator(mode="after")
+    def _ratios_can_judge(self) -> "Gates":
+        limits = self.latency
+        if self.on_noise != "ratio_only" or limits is None or not limits.absolute:
+            return self
+        if limits.ratio_to_champion is None and limits.ratio_to_teacher is None:
+            raise ValueError(
+                "on_noise is ratio_only, but latency has neither ratio_to_champion nor "
+                "ratio_to_teacher: on a noisy machine nothing would be judged"
+            )
+        return self

@@ -1,0 +1,97 @@
+"""What a decision says, and what registration did with it."""
+
+from typing import Literal
+
+from components.shared.results.base import Result
+
+Verdict = Literal["promote", "reject"]
+
+
+class Check(Result):
+    """One gate: what was seen, how sure that is, what was asked."""
+
+    gate: str
+    """Path in the recipe, such as ``gates.latency.p95_ms``."""
+    observed: float | None
+    bound: float | None
+    """One-sided confidence bound of the observed value, which is what is judged."""
+    threshold: float
+    direction: Literal["at least", "at most", "above"]
+    """What the bound has to be with respect to the threshold."""
+    passed: bool
+    reason: str
+    """One sentence."""
+
+
+class CandidateDecision(Result):
+    """One deployable form of the student, judged."""
+
+    name: str
+    passed: bool
+    checks: list[Check]
+
+
+class Power(Result):
+    """What this test set can tell about a regression against the champion."""
+
+    rows: int
+    discordance: float
+    """Share of the rows on which only one of the two models is right."""
+    margin: float
+    """The recipe's ``gates.champion.max_regression``."""
+    detectable: float
+    """The smallest margin at which a student as good as the champion passes 80 times of 100."""
+    power: float
+    """Probability that a student as good as the champion passes at the recipe's margin."""
+    rows_needed: int
+    """Test rows at which that probability is 80 %."""
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether an equal student passes 80 times of 100."""
+        return self.power >= 0.8
+
+
+class Decision(Result):
+    """The verdict and every check behind it."""
+
+    format_version: Literal[2] = 2
+    verdict: Verdict
+    summary: str
+    """One sentence for people."""
+    candidate: str
+    """The candidate that is to be deployed; after a rejection, the one that came closest."""
+    checks: list[Check]
+    """Of that candidate."""
+    candidates: list[CandidateDecision]
+    """Every candidate, in the order of the recipe."""
+    confidence: float
+    """Level of each bound: the policy's, adjusted for the number of candidates."""
+    power: Power | None
+    """Null where no champion was measured, or the policy does not compare with it."""
+    warnings: list[str]
+    """Whole sentences about what the verdict rests on: a small test set, a noisy machine."""
+    dataset_digest: str
+    student_digest: str
+    """The ONNX file of that candidate, and the only one that may be promoted."""
+    champion_version: str | None
+    """The champion that the student was compared with."""
+
+
+class Registration(Result):
+    """Where a pipeline run is recorded, and what it changed in the registry."""
+
+    format_version: Literal[1] = 1
+    verdict: Verdict
+    run_id: str
+    """The pipeline run."""
+    mlflow_run_id: str
+    tracking_uri: str
+    """Without credentials."""
+    model: str
+    version: str | None
+    """The registered version; null after a rejection."""
+    alias: str | None
+    """The alias that points at it; null after a rejection."""
+    former_version: str | None
+    """The champion that it took over from, if there was one."""

@@ -1,0 +1,123 @@
+"""Everything that an evaluation measured: the contract between the steps that measure and judge."""
+
+from typing import Literal
+
+from components.shared.results.base import Interval, Result
+from components.shared.results.latency import Footprint, Latency, Noise
+from components.shared.results.metrics import (
+    CalibrationBin,
+    ClassResult,
+    Estimate,
+    MetricName,
+    PairedCounts,
+    RocPoint,
+    SliceResult,
+)
+
+ArmName = Literal["teacher", "student", "hard_label", "pseudo_label", "champion"]
+TRAINED_ARMS: tuple[ArmName, ...] = ("teacher", "student", "hard_label", "pseudo_label")
+ChampionState = Literal["present", "first_model", "missing"]
+"""``first_model``: nothing was ever registered under this name. ``missing``: versions are there,
+but the alias is on none of them."""
+
+
+class ArmResult(Result):
+    """One deployable file on the test rows."""
+
+    rows: int
+    metrics: dict[MetricName, Estimate]
+    """``agreement`` and ``kl_to_teacher`` are not there for the teacher itself."""
+    per_class: list[ClassResult]
+    confusion: list[list[int]]
+    """Rows counted by true class (first index) and predicted class (second)."""
+    calibration: list[CalibrationBin]
+    """The bins that are not empty."""
+    roc: list[RocPoint]
+    """Binary: of the second class. More classes: averaged over one class against the rest."""
+    slices: list[SliceResult]
+    parameters: int
+    size_bytes: int
+    """Size of the ONNX file."""
+    latency: list[Latency]
+    """One for each condition of the recipe; the first is the one that gates judge."""
+    footprint: Footprint
+    model_digest: str
+    """SHA-256 of the ONNX file."""
+    bundle_digest: str
+    """Content hash of the model bundle that it was made from."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the rows whose most probable class is the label."""
+        return self.metrics["accuracy"].value
+
+    @property
+    def accuracy_interval(self) -> Interval:
+        """Of the accuracy, two-sided."""
+        estimate = self.metrics["accuracy"]
+        return Interval(lower=estimate.lower, upper=estimate.upper)
+
+    @property
+    def latency_ms(self) -> Latency:
+        """Latency under the condition that gates judge, in milliseconds."""
+        return self.latency[0]
+
+
+class CandidateResult(Result):
+    """One deployable form of the student."""
+
+    name: str
+    how: str
+    """How it was made, in a few words."""
+    measured: ArmResult
+    paired: dict[ArmName, PairedCounts]
+    """Against teacher, hard_label, pseudo_label and, when there is one, champion."""
+
+
+class SkippedCandidate(Result):
+    """A form of the student that could not be made, or that was broken."""
+
+    name: str
+    reason: str
+
+
+class Evaluation(Result):
+    """Everything that was measured, on the same test rows for every model."""
+
+    format_version: Literal[2] = 2
+    dataset_digest: str
+    classes: list[str]
+    rows: int
+    confidence: float
+    """Level of all intervals in here."""
+    arms: dict[ArmName, ArmResult]
+    """Teacher, student (float32), hard_label, pseudo_label and, when there is one, champion."""
+    paired: dict[ArmName, PairedCounts]
+    """The float32 student against each other arm: what distillation did, without compression."""
+    candidates: list[CandidateResult]
+    """What may be deployed, in the order of the recipe."""
+    skipped: list[SkippedCandidate]
+    noise: Noise
+    champion_state: ChampionState
+    champion_version: str | None
+    """Version in the registry of the champion that was measured, if there was one."""
+    champion_dataset_digest: str | None = None
+    """Data set that the champion was trained on."""
+
+    @property
+    def gap_recovered(self) -> float | None:
+        """(student - hard_label) / (teacher - hard_label); null where there is no gap."""
+        teacher, student, hard = (
+            self.arms[name].accuracy for name in ("teacher", "student", "hard_label")
+        )
+        return (student - hard) / (teacher - hard) if teacher > hard else None
+
+    @property
+    def retention(self) -> float | None:
+        """Accuracy of the student divided by the teacher's."""
+        teacher = self.arms["teacher"].accuracy
+        return self.arms["student"].accuracy / teacher if teacher > 0 else None
+
+    def candidate(self, name: str) -> CandidateResult | None:
+        """The candidate of that name, if it was measured."""
+        return next((found for found in self.candidates if found.name == name), None)
