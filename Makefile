@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help install demo test test-faults test-seeds bench lint format compile clean
+.PHONY: help install demo test test-faults test-seeds test-simulation bench lint format compile clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 install: $(VENV)/.runtime ## install kubedistill into .venv
 
@@ -22,6 +22,9 @@ test-faults: $(VENV)/.development ## kill and interrupt runs at many points
 
 test-seeds: $(VENV)/.development ## check the figures that the README claims, over seeds 0 to 4
 	$(BIN)/python -m pytest tests/seeds -s
+
+test-simulation: $(VENV)/.development ## how often the gates promote what they should not, in thousands of runs
+	$(BIN)/python -m pytest tests/simulation -s
 
 bench: $(VENV)/.development ## measure the performance targets into build/bench.json
 	$(BIN)/python -m tests.benchmarks.bench

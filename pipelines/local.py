@@ -35,6 +35,8 @@ PRELOAD = {
         "components.compression.steps",
         "onnx",
         "torch.onnx._internal.torchscript_exporter.utils",
+        "onnxruntime.quantization",
+        "torch_pruning",
         "safetensors.torch",
         "safetensors.numpy",
     ),
@@ -63,6 +65,9 @@ class LocalRun:
     decision: Decision
     registration: Registration
     report: str
+    """HTML."""
+    markdown: str
+    """The summary for CI and the KFP UI."""
     timings: dict[str, StepTiming]
     background_imports: dict[str, float]
     """Seconds that each image's warm interpreter spent on imports, beside the steps."""
@@ -107,6 +112,7 @@ def run_locally(
         decision=Decision.model_validate_json(_text(outputs["decision"])),
         registration=Registration.model_validate_json(_text(outputs["registration"])),
         report=_text(outputs["report"]),
+        markdown=_text(outputs["summary"]),
         timings=follower.timings,
         background_imports=imports,
         seconds=time.time() - started,

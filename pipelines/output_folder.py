@@ -9,7 +9,7 @@ from pathlib import Path
 from components.shared.errors import UserError
 from components.shared.files import write_atomically
 
-REPORT, DECISION, SUMMARY = "report.html", "decision.json", "summary.json"
+REPORT, MARKDOWN, DECISION, SUMMARY = "report.html", "summary.md", "decision.json", "summary.json"
 PREVIOUS = "previous"
 """Where the results of the run before are kept."""
 
@@ -38,16 +38,17 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_results(folder: Path, *, report: str, decision: str, summary: str) -> None:
+def write_results(folder: Path, *, report: str, markdown: str, decision: str, summary: str) -> None:
     """Write the results, ``summary.json`` last: where it is, the others are."""
     write_atomically(folder / REPORT, report)
+    write_atomically(folder / MARKDOWN, markdown)
     write_atomically(folder / DECISION, decision)
     write_atomically(folder / SUMMARY, summary)
 
 
 def _set_aside(folder: Path) -> None:
     """Move earlier results to ``previous/``, ``summary.json`` first."""
-    earlier = [name for name in (SUMMARY, DECISION, REPORT) if (folder / name).exists()]
+    earlier = [name for name in (SUMMARY, DECISION, MARKDOWN, REPORT) if (folder / name).exists()]
     if not earlier:
         return
     shutil.rmtree(folder / PREVIOUS, ignore_errors=True)

@@ -6,8 +6,8 @@ from kfp import dsl
 from kfp.dsl.base_component import BaseComponent
 
 from components.compression.component import compress_student
-from components.data_validation.component import resolve_dataset, validate_data
-from components.evaluation.component import decide_promotion, evaluate_student
+from components.data_validation.component import check_recipe, resolve_dataset, validate_data
+from components.evaluation.component import decide_promotion, evaluate_student, report_results
 from components.registration.component import fetch_champion, register_student
 from components.shared.recipe import Recipe
 from components.soft_labels.component import generate_soft_labels
@@ -20,8 +20,9 @@ class Outputs(NamedTuple):
     evaluation: dsl.Artifact
     decision: dsl.Artifact
     report: dsl.HTML
+    summary: dsl.Markdown
     registration: dsl.Artifact
-    student: dsl.Model
+    candidates: dsl.Model
 
 
 def build_pipeline(recipe: Recipe) -> BaseComponent:
@@ -45,12 +46,28 @@ def build_pipeline(recipe: Recipe) -> BaseComponent:
         teacher: dict = sections["teacher"],  # type: ignore[type-arg]
         student: dict = sections["student"],  # type: ignore[type-arg]
         distillation: dict = sections["distillation"],  # type: ignore[type-arg]
+        compression: dict = sections["compression"],  # type: ignore[type-arg]
         evaluation: dict = sections["evaluation"],  # type: ignore[type-arg]
         gates: dict = sections["gates"],  # type: ignore[type-arg]
         registry: dict = sections["registry"],  # type: ignore[type-arg]
         tracking_uri: str = "",
     ) -> Outputs:
-        resolved = resolve_dataset(uri=data_uri, data=data)
+        checked = check_recipe(
+            name=recipe.name,
+            data_uri=data_uri,
+            seed=seed,
+            data=data,
+            validation=validation,
+            teacher=teacher,
+            student=student,
+            distillation=distillation,
+            compression=compression,
+            evaluation=evaluation,
+            gates=gates,
+            registry=registry,
+        )
+        whole_recipe = checked.outputs["recipe"]
+        resolved = resolve_dataset(uri=data_uri, data=data).after(checked)
         resolved.set_caching_options(False)
         dataset, digest = resolved.outputs["dataset"], resolved.outputs["digest"]
         validated = validate_data(dataset=dataset, digest=digest, validation=validation)
@@ -91,49 +108,48 @@ def build_pipeline(recipe: Recipe) -> BaseComponent:
         compressed = compress_student(
             dataset=dataset,
             dataset_digest=digest,
+            soft_labels=labels.outputs["soft_labels"],
+            soft_labels_digest=labels.outputs["digest"],
             **bundles,
             **{f"{arm}_digest": outputs["digest"] for arm, outputs in trained.items()},
+            student_spec=student,
+            compression=compression,
+            seed=seed,
         )
         champion = fetch_champion(registry=registry, tracking_uri=tracking_uri).after(compressed)
         champion.set_caching_options(False)
 
         evaluated = evaluate_student(
             dataset=dataset,
-            **{arm: compressed.outputs[f"{arm}_onnx"] for arm in bundles},
+            candidates=compressed.outputs["candidates"],
+            teacher=compressed.outputs["teacher_onnx"],
+            hard_label=compressed.outputs["hard_label_onnx"],
+            pseudo_label=compressed.outputs["pseudo_label_onnx"],
             champion=champion.outputs["champion"],
-            champion_version=champion.outputs["version"],
             evaluation_spec=evaluation,
         )
         evaluated.set_caching_options(False)
-        decided = decide_promotion(
-            evaluation=evaluated.outputs["evaluation"],
-            gates=gates,
-            dataset=dataset,
-            **{f"{arm}_bundle": bundle for arm, bundle in bundles.items()},
-            recipe_name=recipe.name,
-            seed=seed,
-            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-            registry=registry,
-        )
+        decided = decide_promotion(evaluation=evaluated.outputs["evaluation"], gates=gates)
         decided.set_caching_options(False)
+        described = {f"{arm}_bundle": bundle for arm, bundle in bundles.items()}
+        reported = report_results(
+            recipe=whole_recipe,
+            dataset=dataset,
+            evaluation=evaluated.outputs["evaluation"],
+            decision=decided.outputs["decision"],
+            champion=champion.outputs["champion"],
+            **described,
+            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        )
+        reported.set_caching_options(False)
         registered = register_student(
+            recipe=whole_recipe,
+            dataset=dataset,
             decision=decided.outputs["decision"],
             evaluation=evaluated.outputs["evaluation"],
-            report=decided.outputs["report"],
-            dataset=dataset,
-            student=compressed.outputs["student_onnx"],
-            **{f"{arm}_bundle": bundle for arm, bundle in bundles.items()},
-            recipe_name=recipe.name,
-            data_uri=data_uri,
-            seed=seed,
-            data=data,
-            validation=validation,
-            teacher=teacher,
-            student_spec=student,
-            distillation=distillation,
-            evaluation_spec=evaluation,
-            gates=gates,
-            registry=registry,
+            report=reported.outputs["report"],
+            candidates=compressed.outputs["candidates"],
+            **described,
             tracking_uri=tracking_uri,
             run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         )
@@ -141,9 +157,10 @@ def build_pipeline(recipe: Recipe) -> BaseComponent:
         return Outputs(
             evaluation=evaluated.outputs["evaluation"],
             decision=decided.outputs["decision"],
-            report=decided.outputs["report"],
+            report=reported.outputs["report"],
+            summary=reported.outputs["summary"],
             registration=registered.outputs["registration"],
-            student=compressed.outputs["student_onnx"],
+            candidates=compressed.outputs["candidates"],
         )
 
     return distillation

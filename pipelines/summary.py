@@ -27,7 +27,14 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
         "verdict": run.decision.verdict,
         "summary": run.decision.summary,
         "reasons": [check.reason for check in run.decision.checks if not check.passed],
+        "warnings": run.decision.warnings,
         "arms": {name: arm and _arm(arm) for name, arm in arms.items()},
+        "candidate": run.decision.candidate,
+        "candidates": {
+            judged.name: {"passed": judged.passed, **_arm(evaluation.measured(judged.name))}
+            for judged in run.decision.candidates
+        },
+        "skipped_candidates": {skipped.name: skipped.reason for skipped in evaluation.skipped},
         "gap_recovered": evaluation.gap_recovered,
         "retention": evaluation.retention,
         "model": {
@@ -39,6 +46,7 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
         "mlflow_run_id": registration.mlflow_run_id,
         "digests": {
             "dataset": run.decision.dataset_digest,
+            "deployed": run.decision.student_digest,
             "onnx": {name: arm.model_digest for name, arm in evaluation.arms.items()},
             "bundles": {name: arm.bundle_digest for name, arm in evaluation.arms.items()},
         },
@@ -54,10 +62,12 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
 def _arm(arm: ArmResult) -> dict[str, Any]:
     latency = arm.latency_ms
     return {
-        "accuracy": arm.accuracy,
+        **{name: metric.value for name, metric in arm.metrics.items()},
         "accuracy_interval": [arm.accuracy_interval.lower, arm.accuracy_interval.upper],
-        "calibration_error": arm.calibration_error,
         "parameters": arm.parameters,
         "size_bytes": arm.size_bytes,
         "latency_ms": {name: getattr(latency, name).value for name in ("p50", "p95", "p99")},
+        "throughput": latency.throughput,
+        "cold_start_ms": arm.footprint.cold_start_ms,
+        "peak_memory_bytes": arm.footprint.peak_memory_bytes,
     }

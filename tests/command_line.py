@@ -15,7 +15,8 @@ SHORT = (
     "student.training.steps=[200]",
     "distillation.temperature=2",
     "distillation.weight=1",
-    "evaluation.calls=1000",
+    "evaluation.latency.budget_s=0.5",
+    "evaluation.latency.attempts=1",
 )
 """Overrides that make a run short; the student is still a real one."""
 

@@ -9,6 +9,8 @@ from components.shared import images
 def compress_student(
     dataset: dsl.Input[dsl.Dataset],
     dataset_digest: str,
+    soft_labels: dsl.Input[dsl.Artifact],
+    soft_labels_digest: str,
     student: dsl.Input[dsl.Model],
     student_digest: str,
     teacher: dsl.Input[dsl.Model],
@@ -17,18 +19,24 @@ def compress_student(
     hard_label_digest: str,
     pseudo_label: dsl.Input[dsl.Model],
     pseudo_label_digest: str,
-    student_onnx: dsl.Output[dsl.Model],
+    student_spec: dict,
+    compression: dict,
+    seed: int,
+    candidates: dsl.Output[dsl.Model],
     teacher_onnx: dsl.Output[dsl.Model],
     hard_label_onnx: dsl.Output[dsl.Model],
     pseudo_label_onnx: dsl.Output[dsl.Model],
 ):
-    """Export all arms to ONNX with preprocessing in the graph, and check them on real rows.
+    """Make the deployable forms of the student, and export the other arms to ONNX.
 
-    Every arm is exported, so that all are measured in the form in which they would be deployed.
+    Each file has preprocessing in the graph and is compared with its torch model on real rows. All
+    arms are exported, so that all are measured in the form in which they would be deployed.
 
     Args:
         dataset: resolved data set.
         dataset_digest: its content digest, so that new data are a new cache key.
+        soft_labels: soft-label store of the same data set, for the forms that learn on.
+        soft_labels_digest: its identity, so that new labels are a new cache key.
         student: model bundle of the student.
         student_digest: its content hash, so that a new student is a new cache key.
         teacher: model bundle of the teacher.
@@ -37,7 +45,10 @@ def compress_student(
         hard_label_digest: its content hash.
         pseudo_label: model bundle of the pseudo-label arm.
         pseudo_label_digest: its content hash.
-        student_onnx: deployable student.
+        student_spec: the recipe's section `student`.
+        compression: the recipe's section `compression`.
+        seed: seed of calibration rows and of the order in which a form learns on.
+        candidates: candidate set of the student; `float32` is always in it.
         teacher_onnx: deployable teacher.
         hard_label_onnx: deployable hard-label arm.
         pseudo_label_onnx: deployable pseudo-label arm.
@@ -54,13 +65,18 @@ def compress_student(
     }
     outputs = {
         "teacher": teacher_onnx,
-        "student": student_onnx,
         "hard_label": hard_label_onnx,
         "pseudo_label": pseudo_label_onnx,
     }
     steps.compress(
         Path(dataset.path),
         dataset_digest,
+        soft_labels.path,
+        soft_labels_digest,
         {arm: (Path(artifact.path), digest) for arm, (artifact, digest) in bundles.items()},
+        student_spec,
+        compression,
+        seed,
+        Path(candidates.path),
         {arm: Path(artifact.path) for arm, artifact in outputs.items()},
     )

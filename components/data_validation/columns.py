@@ -9,7 +9,7 @@ import pyarrow as pa
 from components.shared.errors import UserError
 from components.shared.recipe import POSITION, DataSpec
 
-Role = Literal["id", "label", "feature", "image", "split"]
+Role = Literal["id", "label", "feature", "image", "split", "slice"]
 
 TEXT = "text"
 WHOLE = "whole number"
@@ -26,6 +26,7 @@ ALLOWED: dict[Role, tuple[str, ...]] = {
     "feature": (WHOLE, NUMBER, BOOLEAN),
     "image": (BYTES, NUMBERS),
     "split": (TEXT, EMPTY),
+    "slice": (TEXT, WHOLE, NUMBER, BOOLEAN, EMPTY),
 }
 """Kinds of values that a column may hold. A label of kind number has to be whole: that is what a
 column of whole numbers becomes once a value is missing."""
@@ -36,6 +37,7 @@ _EXPECTED: dict[Role, str] = {
     "feature": "numbers",
     "image": "encoded images (binary) or flat lists of numbers",
     "split": "the words labelled, unlabelled and test",
+    "slice": "text, numbers or true/false",
 }
 
 
@@ -60,7 +62,13 @@ def kind_of(arrow_type: pa.DataType) -> str:
 
 
 def roles_of(spec: DataSpec) -> dict[str, Role]:
-    """Every column that ``spec`` reads, with what it is used for."""
+    """Every column that ``spec`` reads, with what it is used for.
+
+    A column that slices and something else use has the role of the latter.
+
+    Raises:
+        UserError: images are to be sliced by.
+    """
     feature: Role = "feature" if spec.input.kind == "tabular" else "image"
     roles: dict[str, Role] = dict.fromkeys(spec.features, feature)
     if spec.id != POSITION:
@@ -68,6 +76,12 @@ def roles_of(spec: DataSpec) -> dict[str, Role]:
     roles[spec.label] = "label"
     if spec.split.by == "column":
         roles[spec.split.column] = "split"
+    for name in spec.slices:
+        if roles.setdefault(name, "slice") == "image":
+            raise UserError(
+                f"data.slices: {name!r} is the column of images, which cannot be sliced by; name "
+                "columns of text, numbers or true/false"
+            )
     return roles
 
 

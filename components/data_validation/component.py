@@ -1,8 +1,61 @@
-"""The components ``resolve_dataset`` and ``validate_data``."""
+"""The components ``check_recipe``, ``resolve_dataset`` and ``validate_data``."""
 
 from kfp import dsl
 
 from components.shared import images
+
+
+@dsl.component(base_image=images.DATA, install_kfp_package=False)
+def check_recipe(
+    name: str,
+    data_uri: str,
+    seed: int,
+    data: dict,
+    validation: dict,
+    teacher: dict,
+    student: dict,
+    distillation: dict,
+    compression: dict,
+    evaluation: dict,
+    gates: dict,
+    registry: dict,
+    recipe: dsl.Output[dsl.Artifact],
+):
+    """Check the recipe as it is run, with what was changed at its start, before anything is read.
+
+    Args:
+        name: name of the recipe.
+        data_uri: where the data are.
+        seed: seed of the run.
+        data: the recipe's section `data`, without the URI.
+        validation: the recipe's section `validation`.
+        teacher: the recipe's section `teacher`.
+        student: the recipe's section `student`.
+        distillation: the recipe's section `distillation`.
+        compression: the recipe's section `compression`.
+        evaluation: the recipe's section `evaluation`.
+        gates: the recipe's section `gates`.
+        registry: the recipe's section `registry`.
+        recipe: JSON of the whole recipe.
+    """
+    from pathlib import Path
+
+    from components.data_validation.steps import check_recipe
+
+    sections = {
+        "name": name,
+        "seed": seed,
+        "data": {**data, "uri": data_uri},
+        "validation": validation,
+        "teacher": teacher,
+        "student": student,
+        "distillation": distillation,
+        "compression": compression,
+        "evaluation": evaluation,
+        "gates": gates,
+        "registry": registry,
+    }
+    check_recipe(sections, Path(recipe.path))
 
 
 @dsl.component(base_image=images.DATA, install_kfp_package=False)

@@ -37,9 +37,9 @@ def resolve(spec: DataSpec, folder: Path) -> DatasetManifest:
 
     Parquet files stay where they are and are named by absolute path; everything else is written
     out as Parquet beside the manifest. The digest is over the SHA-256 and row count of each shard
-    in order, the split of each row, the meaning and Arrow type of the columns, the input and the
-    class order. It does not depend on where the files lie. Parquet that is written here (built-in
-    sets, images) has the same bytes for the same version of pyarrow.
+    in order, the split of each row, the meaning and Arrow type of the columns, the slices, the
+    input and the class order. It does not depend on where the files lie. Parquet that is written
+    here (built-in sets, images) has the same bytes for the same version of pyarrow.
 
     Args:
         spec: the recipe's ``data`` section.
@@ -116,6 +116,7 @@ def _manifest(
         "input": spec.input.model_dump(mode="json"),
         "classes": classes,
         "column_types": column_types,
+        "slices": spec.slices,
     }
     return DatasetManifest(
         source=spec.uri,
@@ -124,6 +125,7 @@ def _manifest(
         input=spec.input,
         classes=classes,
         column_types=column_types,
+        slices=spec.slices,
         shards=source.shards,
         assignment=_write_assignment(split, folder) if drawn else None,
         split_column=spec.split.column if spec.split.by == "column" else "split",

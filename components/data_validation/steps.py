@@ -1,4 +1,4 @@
-"""The two steps of this folder, free of KFP.
+"""The steps of this folder, free of KFP.
 
 Each function imports its own libraries: Great Expectations takes seconds, and only one needs it.
 """
@@ -10,7 +10,23 @@ from components.shared import events
 from components.shared.dataset import Dataset
 from components.shared.errors import UserError
 from components.shared.files import write_atomically
-from components.shared.recipe import DataSpec, ValidationSpec, parse_section
+from components.shared.recipe import DataSpec, Recipe, ValidationSpec, parse_section
+
+
+def check_recipe(sections: dict[str, Any], output: Path) -> Recipe:
+    """Validate a whole recipe that arrived as pipeline parameters, and write it as JSON.
+
+    Args:
+        sections: the recipe's fields.
+        output: file for the recipe.
+
+    Raises:
+        SystemExit: with status 2, where the recipe is not valid; the message names the fields.
+    """
+    with events.step("check_recipe"):
+        recipe = parse_section(Recipe, sections, "")
+        write_atomically(output, recipe.model_dump_json(indent=2, exclude_none=True))
+        return recipe
 
 
 def resolve(uri: str, data: dict[str, Any], folder: Path, digest_path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ ORDER: tuple[ArmName, ...] = ("student", "teacher", "hard_label", "pseudo_label"
 """The order in which arms are listed."""
 
 MEANINGS: dict[ArmName, str] = {
-    "student": "the candidate, learned from the teacher's soft labels",
+    "student": "learned from the teacher's soft labels",
     "teacher": "the model that is distilled",
     "hard_label": "the student's network, labels alone",
     "pseudo_label": "the student's network, the teacher's plain predictions",

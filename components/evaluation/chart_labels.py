@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from operator import itemgetter
 
 _STEP = 8
@@ -12,6 +12,7 @@ _REACH = 190
 """How far from its point a label may go, from its near edge."""
 _COVERS = 1000.0
 _CROSSES = 45.0
+_CROSSES_LABEL = 120.0
 _TOO_CLOSE = 60.0
 _WRONG_SIDE = 6.0
 _CLEARANCE = 12.0
@@ -79,6 +80,28 @@ def place(requests: Sequence[Request], drawn: Sequence[Box], area: Box) -> list[
     return placed
 
 
+def spread(positions: Sequence[float], apart: float) -> list[float]:
+    """Move positions until none is closer than ``apart`` to another, their order kept."""
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    groups = [[index] for index in order]
+
+    def centre(group: list[int]) -> float:
+        return sum(positions[index] for index in group) / len(group)
+
+    def crowded(left: list[int], right: list[int]) -> bool:
+        room = apart * (len(left) + len(right)) / 2
+        return centre(right) - centre(left) < room - 1e-9
+
+    while clash := [k for k, (a, b) in enumerate(pairwise(groups)) if crowded(a, b)]:
+        first = clash[0]
+        groups[first : first + 2] = [groups[first] + groups[first + 1]]
+    moved = list(positions)
+    for group in groups:
+        for place_in_group, index in enumerate(group):
+            moved[index] = centre(group) + apart * (place_in_group - (len(group) - 1) / 2)
+    return moved
+
+
 def _best(
     request: Request,
     area: Box,
@@ -128,9 +151,11 @@ def _cost(
     if cost >= _COVERS:
         return cost
     crossings = _along(request, box)
-    return cost + _CROSSES * sum(
-        any(piece.overlaps(other, 0.0) for piece in crossings) for other in (*drawn, *placed)
-    )
+
+    def crossed(boxes: Sequence[Box]) -> int:
+        return sum(any(piece.overlaps(box, 0.0) for piece in crossings) for box in boxes)
+
+    return cost + _CROSSES * crossed(drawn) + _CROSSES_LABEL * crossed(placed)
 
 
 def _along(request: Request, box: Box) -> list[Box]:

@@ -30,14 +30,14 @@ def limits(evaluation: Evaluation, decision: Decision) -> tuple[list[Limit], lis
     for check in decision.checks:
         if not math.isfinite(check.threshold):
             continue
-        if check.gate.startswith("gates.accuracy"):
+        if check.gate.startswith("gates.accuracy."):
             least.append(
                 Limit(f"gate: accuracy {short(percent(check.threshold))}", check.threshold)
             )
-        elif check.gate.startswith("gates.retention") and math.isfinite(teacher):
+        elif check.gate.startswith("gates.retention.") and math.isfinite(teacher):
             title = f"gate: {short(percent(check.threshold))} of the teacher"
             least.append(Limit(title, check.threshold * teacher))
-        elif check.gate.startswith("gates.latency") and check.threshold > 0:
+        elif check.gate.endswith("_ms") and check.threshold > 0:
             percentile = check.gate.rpartition(".")[2].removesuffix("_ms")
             title = f"gate: {percentile} {short(latency(check.threshold))}"
             most.append(Limit(title, check.threshold))

@@ -7,8 +7,9 @@ from markupsafe import Markup
 
 from components.evaluation.charts import Frame, Scale, axes, chart, line, marker, path, tag, text
 from components.evaluation.formatting import integer, percent
+from components.evaluation.listing import Model
 from components.shared.bundle import CurvePoint
-from components.shared.results import ArmName, ArmResult, Evaluation
+from components.shared.results import ArmName, Evaluation
 
 _CURVE = Frame(width=420, height=230, top=16, right=18, bottom=46, left=52)
 _RELIABILITY = Frame(width=420, height=390, top=16, right=18, bottom=106, left=52)
@@ -72,15 +73,14 @@ def thin(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
     ]
 
 
-def reliability(result: ArmResult, arm: ArmName, title: str) -> Markup:
+def reliability(model: Model) -> Markup:
     """How often the model is right, by how sure it says it is; below, how many rows say so.
 
     Args:
-        result: whose calibration bins are drawn.
-        arm: whose it is.
-        title: how the arm is called.
+        model: whose calibration bins are drawn.
     """
     frame = _RELIABILITY
+    result, arm = model.result, model.look
     x, y = Scale((0.0, 1.0), frame.x_range), Scale((0.0, 1.0), frame.y_range)
     most = max((part.rows for part in result.calibration), default=1)
     foot = frame.height - 50.0
@@ -124,11 +124,13 @@ def reliability(result: ArmResult, arm: ArmName, title: str) -> Markup:
         *dots,
         *strip,
     ]
+    error = percent(result.metrics["calibration_error"].value)
     description = (
-        f"Expected calibration error {percent(result.calibration_error)}. A model that knows how "
-        "sure it may be lies on the diagonal."
+        f"Expected calibration error {error}. A model that knows how sure it may be lies on the "
+        "diagonal."
     )
-    return chart(frame, f"reliability-{arm}", f"Calibration of {title}", description, body)
+    title = f"Calibration of {model.title}"
+    return chart(frame, f"reliability-{model.key}", title, description, body)
 
 
 def percent_whole(value: float) -> str:

@@ -1,14 +1,14 @@
-"""The chart of accuracy against latency, with every arm and the gates that bear on the two."""
+"""The chart of accuracy against latency: every model, the gates that bear on the two, and the
+Pareto front of the candidates."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from markupsafe import Markup
 
-from components.evaluation.chart_labels import Box, Request, place
-from components.evaluation.chart_limits import Limit, allowed_area, gate_lines, limits
+from components.evaluation.chart_labels import Box, Request, place, spread
+from components.evaluation.chart_limits import Limit, allowed_area, gate_lines
 from components.evaluation.charts import (
     Frame,
     Scale,
@@ -17,68 +17,76 @@ from components.evaluation.charts import (
     join,
     line,
     marker,
+    path,
     tag,
     text,
 )
-from components.evaluation.formatting import latency, percent, short
-from components.shared.results import ArmName, Decision, Evaluation
+from components.evaluation.formatting import latency, percent, short, size
+from components.evaluation.listing import Model
 
 WIDE = Frame(width=880, height=430, top=34, right=20, bottom=54, left=52)
 NARROW = Frame(width=360, height=420, top=34, right=12, bottom=54, left=44)
 _ROOM = {WIDE: (130.0, 60.0), NARROW: (36.0, 24.0)}
 """Free space left of the fastest point, for its label, and right of the slowest."""
 _LEAST_DECADES = 0.5
-"""Of the latency axis, so that arms of the same latency do not look far apart."""
+"""Of the latency axis, so that models of the same latency do not look far apart."""
 
 _APART = 17.0
 """Least horizontal distance of two points."""
-_FAR_LATENCY = 30.0
+_FAR_LATENCY = 10.0
 """A latency gate so many times beyond the measured latencies is named at the edge instead."""
 _FAR_ACCURACY = 0.2
 _NAME_WIDTH, _FIGURE_WIDTH = 7.8, 7.0
 """Generous widths of a character, since the font is the reader's."""
-_LABEL_HEIGHT = 32.0
+_LABEL_HEIGHT, _NAME_HEIGHT = 32.0, 17.0
+_MOST_FIGURES = 5
+"""Models up to which a narrow chart has room for figures beside the names."""
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One point of the chart: accuracy with its interval, latency in milliseconds."""
+class Point:
+    """One model in the chart: accuracy with its interval, latency in milliseconds."""
 
-    name: ArmName
-    title: str
+    model: Model
     accuracy: float
     lower: float
     upper: float
     p50: float
     p95: float
 
+    @property
+    def words(self) -> str:
+        """For those who do not see the chart."""
+        return (
+            f"{self.model.title}: accuracy {percent(self.accuracy)}, median latency "
+            f"{latency(self.p50)}, 95th percentile {latency(self.p95)}, file "
+            f"{size(self.model.result.size_bytes)}"
+        )
+
 
 def tradeoff_chart(
-    evaluation: Evaluation, decision: Decision, titles: dict[ArmName, str], frame: Frame, ident: str
+    models: Sequence[Model],
+    limits: tuple[Sequence[Limit], Sequence[Limit]],
+    frame: Frame,
+    ident: str,
 ) -> Markup:
     """Draw the chart.
 
     Args:
-        evaluation: what was measured.
-        decision: whose accuracy, retention and latency checks become lines.
-        titles: how each arm is called.
+        models: the most important first: it gets the best place for its label.
+        limits: least accuracies and largest latencies that the gates ask for.
         frame: :data:`WIDE` or :data:`NARROW`.
         ident: unique in the page.
 
     Returns:
-        An SVG element; empty where no arm has finite figures.
+        An SVG element; empty where no model has finite figures.
     """
-    arms = _arms(evaluation, titles)
-    if not arms:
+    shown = _points(models)
+    if not shown:
         return Markup("")
-    least, most = limits(evaluation, decision)
-    x, y = _scales(arms, least, most, frame)
-    centres = spread([x(arm.p50) for arm in arms], _APART)
-    description = "; ".join(
-        f"{arm.title}: accuracy {percent(arm.accuracy)}, median latency {latency(arm.p50)}, "
-        f"95th percentile {latency(arm.p95)}"
-        for arm in arms
-    )
+    least, most = limits
+    x, y = _scales(shown, least, most, frame)
+    centres = spread([x(point.p50) for point in shown], _APART)
     ticks = (int(frame.width // 80), 6)
     body = [
         allowed_area(frame, x, y, least, most),
@@ -87,62 +95,62 @@ def tradeoff_chart(
         text(
             frame.width - frame.right,
             frame.height - 10,
-            "latency of one row, p50 to p95, log scale",
+            "latency of one call, p50 to p95, log scale",
             "axis-title",
             "end",
         ),
     ]
-    points, drawn = _points(arms, centres, x, y)
-    lines, taken = gate_lines(frame, x, y, (least, most), drawn)
-    labels = _labels(arms, centres, y, frame, [*taken, *drawn])
-    body += [lines, *labels, *points]
+    symbols, drawn = _symbols(shown, centres, x, y)
+    lines, taken = gate_lines(frame, x, y, limits, drawn)
+    labels = _labels(shown, centres, y, frame, [*taken, *drawn])
+    body += [lines, _front_line(shown, centres, y), *labels, *symbols]
+    description = "; ".join(point.words for point in shown)
     return chart(frame, ident, "Accuracy against latency", description, body)
 
 
-def spread(positions: Sequence[float], apart: float) -> list[float]:
-    """Move positions until none is closer than ``apart`` to another, their order kept."""
-    order = sorted(range(len(positions)), key=lambda index: positions[index])
-    groups = [[index] for index in order]
+def pareto_front(models: Sequence[Model]) -> list[Model]:
+    """The candidates that no other candidate beats in accuracy and median latency, the fastest
+    first.
 
-    def centre(group: list[int]) -> float:
-        return sum(positions[index] for index in group) / len(group)
-
-    def crowded(left: list[int], right: list[int]) -> bool:
-        room = apart * (len(left) + len(right)) / 2
-        return centre(right) - centre(left) < room - 1e-9
-
-    while clash := [k for k, (a, b) in enumerate(pairwise(groups)) if crowded(a, b)]:
-        first = clash[0]
-        groups[first : first + 2] = [groups[first] + groups[first + 1]]
-    moved = list(positions)
-    for group in groups:
-        for place_in_group, index in enumerate(group):
-            moved[index] = centre(group) + apart * (place_in_group - (len(group) - 1) / 2)
-    return moved
+    Of two with the same figures, the first is in it.
+    """
+    points = [point for point in _points(models) if point.model.candidate]
+    best, front = -math.inf, []
+    for point in sorted(points, key=lambda point: (point.p50, -point.accuracy)):
+        if point.accuracy > best:
+            best = point.accuracy
+            front.append(point.model)
+    return front
 
 
-def _arms(evaluation: Evaluation, titles: dict[ArmName, str]) -> list[Arm]:
-    """The student first: it gets the best place for its label."""
-    order = sorted(evaluation.arms, key=lambda name: name != "student")
-    arms = [
-        Arm(
-            name=name,
-            title=titles[name],
-            accuracy=result.accuracy,
-            lower=result.accuracy_interval.lower,
-            upper=result.accuracy_interval.upper,
-            p50=result.latency_ms.p50.value,
-            p95=result.latency_ms.p95.value,
+def _points(models: Sequence[Model]) -> list[Point]:
+    """The models with finite figures."""
+    points = [
+        Point(
+            model,
+            model.result.accuracy,
+            model.result.accuracy_interval.lower,
+            model.result.accuracy_interval.upper,
+            model.result.latency_ms.p50.value,
+            model.result.latency_ms.p95.value,
         )
-        for name in order
-        for result in [evaluation.arms[name]]
+        for model in models
     ]
     return [
-        arm
-        for arm in arms
-        if all(map(math.isfinite, (arm.accuracy, arm.lower, arm.upper, arm.p50, arm.p95)))
-        and min(arm.p50, arm.p95) > 0
+        point
+        for point in points
+        if all(map(math.isfinite, (point.accuracy, point.lower, point.upper, point.p50, point.p95)))
+        and min(point.p50, point.p95) > 0
     ]
+
+
+def _front_line(shown: Sequence[Point], centres: Sequence[float], y: Scale) -> Markup:
+    """The Pareto front as a line through its points; nothing where it is a single one."""
+    front = pareto_front([point.model for point in shown])
+    at = {point.model.key: (c, y(point.accuracy)) for point, c in zip(shown, centres, strict=True)}
+    if len(front) < 2:
+        return Markup("")
+    return path([at[model.key] for model in front], class_="front")
 
 
 def _latency_tick(milliseconds: float) -> str:
@@ -150,9 +158,9 @@ def _latency_tick(milliseconds: float) -> str:
 
 
 def _scales(
-    arms: Sequence[Arm], least: Sequence[Limit], most: Sequence[Limit], frame: Frame
+    shown: Sequence[Point], least: Sequence[Limit], most: Sequence[Limit], frame: Frame
 ) -> tuple[Scale, Scale]:
-    fastest, slowest = min(arm.p50 for arm in arms), max(arm.p95 for arm in arms)
+    fastest, slowest = min(point.p50 for point in shown), max(point.p95 for point in shown)
     near = [
         limit.value
         for limit in most
@@ -163,7 +171,7 @@ def _scales(
     before, after = _ROOM[frame]
     share = (right - left) / (right - left - before - after)
     decades = max(math.log10(high / low), _LEAST_DECADES) * share / (right - left)
-    bottom, top = min(arm.lower for arm in arms), max(arm.upper for arm in arms)
+    bottom, top = min(point.lower for point in shown), max(point.upper for point in shown)
     bottom = min([bottom, *(n.value for n in least if n.value > bottom - _FAR_ACCURACY)])
     top = max([top, *(limit.value for limit in least)])
     room = max(0.08 * (top - bottom), 0.005)
@@ -175,15 +183,16 @@ def _scales(
     )
 
 
-def _points(
-    arms: Sequence[Arm], centres: Sequence[float], x: Scale, y: Scale
+def _symbols(
+    shown: Sequence[Point], centres: Sequence[float], x: Scale, y: Scale
 ) -> tuple[list[Markup], list[Box]]:
-    """Symbols with their bars, the student last and on top; and what they cover."""
+    """Symbols with their bars, the first model last and on top; and what they cover."""
     parts, drawn = [], []
-    for arm, at in zip(reversed(arms), reversed(centres), strict=True):
-        low, high, middle = y(arm.lower), y(arm.upper), y(arm.accuracy)
-        end = max(at + x(arm.p95) - x(arm.p50), at)
-        class_ = f"bar arm-{arm.name}"
+    for point, at in zip(reversed(shown), reversed(centres), strict=True):
+        model = point.model
+        low, high, middle = y(point.lower), y(point.upper), y(point.accuracy)
+        end = max(at + x(point.p95) - x(point.p50), at)
+        class_ = f"bar arm-{model.look}"
         bars = [
             line(at, low, at, high, class_),
             line(at - 4, low, at + 4, low, class_),
@@ -191,7 +200,8 @@ def _points(
             line(at, middle, end, middle, class_),
             line(end, middle - 4, end, middle + 4, class_),
         ]
-        parts.append(tag("g", *bars, marker(arm.name, at, middle), data_arm=arm.name))
+        symbol = marker(model.look, at, middle, hollow=model.open, ring=model.ring)
+        parts.append(tag("g", *bars, symbol, data_model=model.key))
         drawn += [
             Box(at - 5, high, 10, low - high),
             Box(at, middle - 4, end - at, 8),
@@ -201,32 +211,45 @@ def _points(
 
 
 def _labels(
-    arms: Sequence[Arm], centres: Sequence[float], y: Scale, frame: Frame, taken: Sequence[Box]
+    shown: Sequence[Point],
+    centres: Sequence[float],
+    y: Scale,
+    frame: Frame,
+    taken: Sequence[Box],
 ) -> list[Markup]:
-    figures = [f"{percent(arm.accuracy)} · {latency(arm.p50)}" for arm in arms]
+    figures = [_figures(point, frame, crowded=len(shown) > _MOST_FIGURES) for point in shown]
     requests = [
         Request(
             at,
-            y(arm.accuracy),
-            max(_NAME_WIDTH * len(arm.title), _FIGURE_WIDTH * len(figure)),
-            _LABEL_HEIGHT,
+            y(point.accuracy),
+            max(_NAME_WIDTH * len(point.model.title), _FIGURE_WIDTH * len(words)),
+            _LABEL_HEIGHT if words else _NAME_HEIGHT,
         )
-        for arm, at, figure in zip(arms, centres, figures, strict=True)
+        for point, at, words in zip(shown, centres, figures, strict=True)
     ]
     left, right = frame.x_range
     floor, ceiling = frame.y_range
     area = Box(left + 2, ceiling + 2, right - left - 4, floor - ceiling - 4)
     parts = []
-    for arm, request, box, figure in zip(
-        arms, requests, place(requests, taken, area), figures, strict=True
+    for point, request, box, figure in zip(
+        shown, requests, place(requests, taken, area), figures, strict=True
     ):
-        on_left = box.x + box.width < request.x
+        on_left = box.x + box.width / 2 < request.x
         anchor, at = ("end", box.x + box.width) if on_left else ("start", box.x)
         near = box.nearest(request.x, request.y)
-        leader = line(request.x, request.y, *near, f"leader arm-{arm.name}")
-        words = [
-            text(at, box.y + 13, arm.title, f"arm-title arm-{arm.name}", anchor),
-            text(at, box.y + 28, figure, "arm-figure", anchor),
-        ]
-        parts.append(join([leader, tag("g", *words, class_="arm-label", data_arm=arm.name)]))
+        look = f"arm-{point.model.look}"
+        leader = line(request.x, request.y, *near, f"leader {look}")
+        words = [text(at, box.y + 13, point.model.title, f"arm-title {look}", anchor)]
+        if figure:
+            words.append(text(at, box.y + 28, figure, "arm-figure", anchor))
+        label = tag("g", *words, class_="arm-label", data_model=point.model.key)
+        parts.append(join([leader, label]))
     return parts
+
+
+def _figures(point: Point, frame: Frame, crowded: bool) -> str:
+    """The line under a label; a narrow chart of many models has room for names only."""
+    figures = [percent(point.accuracy), latency(point.p50)]
+    if frame == NARROW:
+        return "" if crowded else " · ".join(figures)
+    return " · ".join([*figures, size(point.model.result.size_bytes)])

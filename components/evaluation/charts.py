@@ -82,8 +82,8 @@ class Scale:
 
     def ticks(self, count: int) -> list[float]:
         """Round values inside the domain, about ``count`` of them."""
-        make = log_ticks if self.log else linear_ticks
-        return make(*self.domain, count)
+        found = log_ticks(*self.domain, count) if self.log else []
+        return found if len(found) > 1 else linear_ticks(*self.domain, count)
 
     def _bend(self, value: float) -> float:
         return math.log10(value) if self.log else value
@@ -157,9 +157,14 @@ def axes(
     return join([*parts, line(left, bottom, right, bottom, "axis")])
 
 
-def marker(arm: str, x: float, y: float, radius: float = 6.5) -> Markup:
+def marker(
+    arm: str, x: float, y: float, radius: float = 6.5, hollow: bool = False, ring: bool = False
+) -> Markup:
     """The symbol of an arm: each has its own shape, so that colour is never the only sign."""
-    class_ = f"mark arm-{arm}"
+    class_ = f"mark arm-{arm}{' hollow' if hollow else ''}"
+    if ring:
+        around = tag("circle", cx=x, cy=y, r=radius + 3.8, class_=f"ring arm-{arm}")
+        return join([around, marker(arm, x, y, radius, hollow)])
     if arm in _CORNERS:
         corners = [(x + dx * radius, y + dy * radius) for dx, dy in _CORNERS[arm]]
         steps = " ".join(f"{_text(px)},{_text(py)}" for px, py in corners)
@@ -171,6 +176,9 @@ _CORNERS: dict[str, list[tuple[float, float]]] = {
     "teacher": [(0, -1.2), (1.2, 0), (0, 1.2), (-1.2, 0)],
     "hard_label": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
     "pseudo_label": [(0, -1.15), (1.1, 0.85), (-1.1, 0.85)],
+    "reference": [
+        (1.1 * math.cos(math.pi * k / 3), 1.1 * math.sin(math.pi * k / 3)) for k in range(6)
+    ],
     "champion": [
         (math.sin(math.pi * k / 5) * (1.4 if k % 2 == 0 else 0.65),
          -math.cos(math.pi * k / 5) * (1.4 if k % 2 == 0 else 0.65))

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from components.evaluation.metrics import Probabilities
+from components.evaluation.sessions import Provider, open_session
 from components.shared.dataset import DatasetManifest, Rows
 from components.shared.deployable import (
     INPUT_NAME,
@@ -18,101 +19,119 @@ from components.shared.deployable import (
 )
 from components.shared.errors import UserError
 from components.shared.recipe.data import ImageInput, TabularInput
-from components.shared.results import ArmName
 
-_BATCH = 1024
-_ERRORS_ONLY = 3
-_SUM_TOLERANCE = 1e-3
+_RUN_ROWS = 1024
+"""Rows of one call; with more, what passes between layers leaves the processor's caches."""
+_EXACT = 1e-3
+"""How far from 1 the probabilities of a row may sum in 32-bit floats."""
+_COMPRESSED = 0.02
+"""The same for the other forms. A softmax in half precision is off by 2 ** -11 at most; where the
+output itself is in 8 bits, each probability is rounded to a multiple of 1/255, which is .02 for ten
+classes that are all off by half a step. What is further off does not serve as a probability."""
 _CHAMPION_ADVICE = (
     "; the registered champion cannot be compared with this student. Register the student under "
     "another name (registry.model), or put data back as they were for the champion"
 )
+_TRAINED_ELSEWHERE = ("teacher", "champion")
+_FLOAT32 = ("teacher", "student", "hard_label", "pseudo_label")
 
 
 @dataclass(frozen=True)
 class DeployedModel:
-    """One arm, ready to run."""
+    """One file, ready to run."""
 
-    arm: ArmName
+    name: str
+    """What errors call it: an arm, or ``candidate`` and its name."""
     description: Deployable
-    size_bytes: int
-    """Size of the ONNX file."""
+    path: Path
+    """The ONNX file."""
     session: ort.InferenceSession
 
     @classmethod
     def open(
-        cls, arm: ArmName, folder: Path, manifest: DatasetManifest, threads: int
+        cls, name: str, folder: Path, description: Deployable, provider: Provider
     ) -> "DeployedModel":
-        """Open a deployable folder with ONNX Runtime.
+        """Open a deployable folder with ONNX Runtime, to run in one thread.
 
         Raises:
-            UserError: the folder is damaged, the model does not load, or it does not fit the data.
+            UserError: the model does not load.
         """
-        description = read_deployable(folder)
-        problem = _misfit(arm, description, manifest)
-        if problem:
-            advice = _CHAMPION_ADVICE if arm == "champion" else ""
-            raise UserError(f"the {arm} does not fit the data set: {problem}{advice}")
         path = folder / ONNX_FILE
-        return cls(arm, description, path.stat().st_size, _open_session(arm, path, threads))
+        return cls(name, description, path, open_session(name, path, 1, provider))
 
     def predict(self, rows: Rows) -> Probabilities:
         """Class probabilities of every row, shape (rows, classes).
 
         Raises:
-            UserError: an output is not a probability distribution over the classes; names the row.
+            UserError: the model cannot be run, or an output is not a probability distribution over
+                the classes; names the row.
         """
-        outputs: list[Probabilities] = [
-            self.session.run([OUTPUT_NAME], {INPUT_NAME: rows.inputs[start : start + _BATCH]})[0]
-            for start in range(0, len(rows), _BATCH)
+        outputs = [
+            self._run(rows.part(start, start + _RUN_ROWS))
+            for start in range(0, len(rows), _RUN_ROWS)
         ]
         probabilities = np.concatenate(outputs)
         expected = (len(rows), len(self.description.classes))
         if probabilities.shape != expected:
             raise UserError(
-                f"the {self.arm} gives an output of shape {probabilities.shape}, not {expected}"
+                f"the {self.name} gives an output of shape {probabilities.shape}, not {expected}"
             )
         self._check(probabilities, rows.ids)
         return probabilities
 
+    def _run(self, rows: Rows) -> Probabilities:
+        try:
+            (output,) = self.session.run([OUTPUT_NAME], {INPUT_NAME: rows.inputs})
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise UserError(
+                f"the {self.name}: ONNX Runtime cannot run it on {len(rows)} rows from test row "
+                f"{rows.ids[0]!r} on: {error}"
+            ) from error
+        probabilities: Probabilities = output
+        return probabilities
+
     def _check(self, probabilities: Probabilities, ids: list[str]) -> None:
-        total = probabilities.sum(axis=1, dtype=np.float64)
+        # A product with ones is a sum, and much quicker than NumPy's own over short rows.
+        total = probabilities @ np.ones(probabilities.shape[1], probabilities.dtype)
         broken = _first(~np.isfinite(total))
         if broken is not None:
             raise UserError(
-                f"the {self.arm} gives NaN or infinity for test row {ids[broken]!r}; a model that "
+                f"the {self.name} gives NaN or infinity for test row {ids[broken]!r}; a model that "
                 "does so cannot be deployed: look at that row and at how the model was trained"
             )
-        no_distribution = np.abs(total - 1) > _SUM_TOLERANCE
-        strange = _first((probabilities < 0).any(axis=1) | no_distribution)
+        tolerance = _EXACT if self.name in _FLOAT32 else _COMPRESSED
+        no_distribution = np.abs(total - 1) > tolerance
+        if probabilities.min() < 0:
+            no_distribution |= probabilities.min(axis=1) < 0
+        strange = _first(no_distribution)
         if strange is not None:
             raise UserError(
-                f"the {self.arm} gives no probabilities for test row {ids[strange]!r}: the outputs "
-                f"sum to {total[strange]:g} and the least is {probabilities[strange].min():g}"
+                f"the {self.name} gives no probabilities for test row {ids[strange]!r}: the "
+                f"outputs sum to {total[strange]:g} and the least is "
+                f"{probabilities[strange].min():g}"
             )
 
 
-def _open_session(arm: ArmName, path: Path, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _ERRORS_ONLY
-    try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no other base
-        raise UserError(f"the {arm}: ONNX Runtime cannot load {path}: {error}") from error
-    inputs = [value.name for value in session.get_inputs()]
-    outputs = [value.name for value in session.get_outputs()]
-    if inputs != [INPUT_NAME] or OUTPUT_NAME not in outputs:
-        raise UserError(
-            f"the {arm}: {path} takes {', '.join(inputs)} and gives {', '.join(outputs)}; a "
-            f"deployable model takes {INPUT_NAME} and gives {OUTPUT_NAME}"
-        )
-    return session
+def describe(name: str, folder: Path, manifest: DatasetManifest) -> Deployable:
+    """Read what a deployable folder holds, checked to fit the data set.
+
+    Args:
+        name: what errors call it: an arm, or ``candidate`` and its name.
+        folder: the deployable folder.
+        manifest: of the data set.
+
+    Raises:
+        UserError: the folder is damaged, or the model does not fit the data.
+    """
+    description = read_deployable(folder)
+    problem = _misfit(name, description, manifest)
+    if problem:
+        advice = _CHAMPION_ADVICE if name == "champion" else ""
+        raise UserError(f"the {name} does not fit the data set: {problem}{advice}")
+    return description
 
 
-def _misfit(arm: ArmName, model: Deployable, manifest: DatasetManifest) -> str | None:
+def _misfit(name: str, model: Deployable, manifest: DatasetManifest) -> str | None:
     """Why the model cannot be measured on the data set, if so.
 
     Teacher and champion may come from an earlier run on other data; the others may not, since
@@ -125,7 +144,7 @@ def _misfit(arm: ArmName, model: Deployable, manifest: DatasetManifest) -> str |
         )
     if not _same_input(model.input, manifest.input):
         return f"it takes {_describe(model.input)}; the data set has {_describe(manifest.input)}"
-    if arm not in ("teacher", "champion") and model.dataset_digest != manifest.digest:
+    if name not in _TRAINED_ELSEWHERE and model.dataset_digest != manifest.digest:
         return (
             f"it was trained on the data set {model.dataset_digest[:12]}, and this one is "
             f"{manifest.digest[:12]}"

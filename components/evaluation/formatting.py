@@ -57,11 +57,34 @@ def integer(value: int) -> str:
     return f"{value:,}"
 
 
-def ratio(value: float) -> str:
-    """How many times as large: 8.24 as ``8.2`` and a times sign."""
+def ratio(value: float, digits: int = 1) -> str:
+    """How many times as large: 8.24 as ``8.2`` and a times sign; whole numbers from 10 on."""
     if not math.isfinite(value):
         return _absent(value)
-    return f"{value:.0f}{_TIMES}" if value >= 10 else f"{value:.1f}{_TIMES}"
+    return f"{value:.0f}{_TIMES}" if value >= 10 else f"{value:.{digits}f}{_TIMES}"
+
+
+def rate(rows_per_second: float) -> str:
+    """Three significant digits: 163398.7 as ``163,000 rows/s``."""
+    if not math.isfinite(rows_per_second):
+        return _absent(rows_per_second)
+    return (
+        f"{float(f'{rows_per_second:.3g}'):,.{0 if rows_per_second >= 99.95 else 1}f}{_GAP}rows/s"
+    )
+
+
+def probability(value: float) -> str:
+    """A p-value: 0.0132 as ``p = 0.013``, with a floor where digits say nothing more."""
+    if not math.isfinite(value):
+        return _absent(value)
+    if value < 0.001:
+        return f"p{_GAP}<{_GAP}0.001"
+    return f"p{_GAP}={_GAP}{min(value, 1.0):.{3 if value < 0.1 else 2}f}"
+
+
+def level(confidence: float) -> str:
+    """A level of confidence with the digits it needs: 0.9875 as ``98.75 %``."""
+    return short(percent(confidence, 3))
 
 
 def fraction(value: float | None, digits: int = 3) -> str:
@@ -75,27 +98,6 @@ def short(text: str) -> str:
     """A formatted number without zeros that say nothing: ``90.0 %`` as ``90 %``."""
     number, gap, unit = text.partition(_GAP)
     return (number.rstrip("0").rstrip(".") if "." in number else number) + gap + unit
-
-
-def gate_value(gate: str, value: float | None) -> str:
-    """A number in the unit of its gate.
-
-    Args:
-        gate: path in the recipe, such as ``gates.latency.p95_ms``.
-        value: what was observed, its bound, or the threshold.
-    """
-    section = [*gate.split("."), "", ""][1]
-    if section == "latency":
-        return latency(value)
-    if section == "size":
-        return size(value)
-    if section in {"champion", "hard_label"}:
-        return points(value)
-    if section in {"accuracy", "retention"}:
-        return percent(value)
-    if value is None or not math.isfinite(value):
-        return _absent(value)
-    return f"{value:.4g}".replace("-", _MINUS)
 
 
 def _absent(value: float | None) -> str:

@@ -1,98 +1,156 @@
-"""Latency of single rows, measured for all models in turn."""
+"""Latency of ONNX files in ONNX Runtime, under every condition of the recipe."""
 
-import gc
-import itertools
+import statistics
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
-from components.evaluation.bounds import quantile, quantile_upper_bound
-from components.shared.deployable import INPUT_NAME, OUTPUT_NAME
-from components.shared.recipe.gates import EvaluationSpec
-from components.shared.results import ArmName, Latency, Percentile
+from components.evaluation import noise
+from components.evaluation.latency_bounds import median_interval, segment_percentiles
+from components.evaluation.sessions import open_session
+from components.evaluation.turns import Feed, Session, Trace, take_turns
+from components.shared.deployable import INPUT_NAME
+from components.shared.recipe.evaluation import LatencySpec
+from components.shared.results import Latency, Noise, Percentile
 
-_BLOCK = 20
-"""Counted calls of one model before the next one's turn."""
-_SETTLE = 5
-"""Uncounted calls at the start of each turn, which bring the model back into the CPU's caches."""
+_FEEDS = 400
+"""Different batches that models are called with, where there are so many rows."""
 _NS_PER_MS = 1e6
 
-Feed = dict[str, npt.NDArray[np.float32]]
+
+@dataclass(frozen=True)
+class Measured:
+    """The quietest attempt."""
+
+    latencies: dict[str, list[Latency]]
+    """By model, one for each condition; the first is the one that gates judge."""
+    noise: Noise
 
 
 def measure(
-    sessions: Mapping[ArmName, ort.InferenceSession],
+    models: Mapping[str, Path],
     inputs: npt.NDArray[np.float32],
-    spec: EvaluationSpec,
-) -> dict[ArmName, Latency]:
-    """Time single-row calls of every session.
-
-    The models take turns in small blocks, and the order rotates from round to round, so that a
-    drift of the machine (frequency, neighbours) meets all of them alike. Each call gets another
-    row, and every model gets the same rows.
+    spec: LatencySpec,
+    confidence: float,
+) -> Measured:
+    """Time calls of every model in turn, again while the machine is noisy.
 
     Args:
-        sessions: ONNX Runtime sessions with ``spec.threads`` threads.
+        models: ONNX file of each model; at least one.
         inputs: real rows, float32, shape (rows, \\*input shape), at least one.
-        spec: calls, warm-up and level of the confidence bounds.
+        spec: conditions, time and precision.
+        confidence: level of the intervals.
+
+    Raises:
+        UserError: a model does not load, or the provider cannot be had.
     """
-    feeds = [{INPUT_NAME: inputs[row : row + 1]} for row in _spread(len(inputs), spec.calls)]
-    arms = list(sessions)
-    rows = {arm: itertools.cycle(feeds) for arm in arms}
-    samples: dict[ArmName, list[int]] = {arm: [] for arm in arms}
-    for arm in arms:
-        _time_calls(sessions[arm], rows[arm], spec.warmup)
-    with _without_garbage_collection():
-        for round_ in range(-(-spec.calls // _BLOCK)):
-            first = round_ % len(arms)
-            for arm in arms[first:] + arms[:first]:
-                _time_calls(sessions[arm], rows[arm], _SETTLE)
-                calls = min(_BLOCK, spec.calls - len(samples[arm]))
-                samples[arm] += _time_calls(sessions[arm], rows[arm], calls)
-    return {arm: summarise(samples[arm], spec) for arm in arms}
+    attempts: list[Measured] = []
+    while len(attempts) < spec.attempts:
+        attempts.append(_attempt(models, inputs, spec, confidence))
+        if not attempts[-1].noise.noisy:
+            break
+    quietest = min(attempts, key=lambda measured: noise.loudness(measured.noise))
+    found = quietest.noise.model_copy(update={"attempts": len(attempts)})
+    return Measured(quietest.latencies, found)
 
 
-def summarise(nanoseconds: list[int], spec: EvaluationSpec) -> Latency:
-    """Percentiles in milliseconds, with their upper confidence bounds."""
-    ordered = sorted(value / _NS_PER_MS for value in nanoseconds)
-    p50, p95, p99 = (
-        Percentile(
-            value=quantile(ordered, share),
-            upper=quantile_upper_bound(ordered, share, spec.confidence),
-        )
-        for share in (0.50, 0.95, 0.99)
+def _attempt(
+    models: Mapping[str, Path],
+    inputs: npt.NDArray[np.float32],
+    spec: LatencySpec,
+    confidence: float,
+) -> Measured:
+    """Measure under all conditions; what one leaves of its share of the time goes to the others."""
+    left = spec.budget_s
+    conditions = len(spec.threads) * len(spec.batch_sizes)
+    latencies: dict[str, list[Latency]] = {name: [] for name in models}
+    traces: list[Trace] = []
+    for threads in spec.threads:
+        sessions = {
+            name: open_session(name, path, threads, spec.provider) for name, path in models.items()
+        }
+        for batch_size in spec.batch_sizes:
+            started = time.monotonic()
+            seconds = max(left, 0.0) / (conditions - len(traces))
+            trace = measure_sessions(
+                sessions, inputs, batch_size, seconds, spec.precision, confidence
+            )
+            left -= time.monotonic() - started
+            traces.append(trace)
+            for name, samples in trace.nanoseconds.items():
+                latencies[name].append(summarise(samples, batch_size, threads, confidence))
+    return Measured(latencies, noise.noise(traces, spec.max_noise, attempts=1))
+
+
+def measure_sessions(
+    sessions: Mapping[str, Session],
+    inputs: npt.NDArray[np.float32],
+    batch_size: int,
+    seconds: float,
+    precision: float,
+    confidence: float,
+) -> Trace:
+    """Time calls of every session in turn, under one condition.
+
+    Args:
+        sessions: by name; at least one.
+        inputs: real rows, float32, shape (rows, \\*input shape), at least one.
+        batch_size: rows in one call.
+        seconds: for all sessions together; see :func:`take_turns` for when it takes longer.
+        precision: at which to end before that, as in the recipe.
+        confidence: level of the intervals.
+    """
+    return take_turns(sessions, batches(inputs, batch_size), seconds, precision, confidence)
+
+
+def batches(inputs: npt.NDArray[np.float32], batch_size: int) -> list[Feed]:
+    """What models are called with: at most 400 batches, evenly over all rows.
+
+    Where there are fewer rows than a batch takes, they are repeated.
+    """
+    if len(inputs) < batch_size:
+        inputs = np.resize(inputs, (batch_size, *inputs.shape[1:]))
+    starts = len(inputs) - batch_size + 1
+    count = min(starts, _FEEDS)
+    return [
+        {INPUT_NAME: inputs[start : start + batch_size]}
+        for start in (position * starts // count for position in range(count))
+    ]
+
+
+def summarise(
+    samples: npt.NDArray[np.int64], batch_size: int, threads: int, confidence: float
+) -> Latency:
+    """Percentiles in milliseconds, with their intervals.
+
+    Args:
+        samples: nanoseconds of each call, shape (segments, calls).
+        batch_size: rows in one call.
+        threads: of ONNX Runtime.
+        confidence: level of the intervals.
+    """
+    p50, p95, p99 = (_percentile(samples, share, confidence) for share in (0.50, 0.95, 0.99))
+    return Latency(
+        batch_size=batch_size,
+        threads=threads,
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        calls=samples.size,
+        throughput=batch_size / (p50.value / 1e3),
     )
-    return Latency(p50=p50, p95=p95, p99=p99, calls=len(ordered), threads=spec.threads)
 
 
-def _time_calls(session: ort.InferenceSession, feeds: Iterator[Feed], calls: int) -> list[int]:
-    """Nanoseconds of each of ``calls`` calls; nothing but the call is between the clock's ticks."""
-    run, clock, outputs = session.run, time.perf_counter_ns, [OUTPUT_NAME]
-    durations = []
-    for feed in itertools.islice(feeds, calls):
-        start = clock()
-        run(outputs, feed)
-        durations.append(clock() - start)
-    return durations
-
-
-def _spread(rows: int, most: int) -> list[int]:
-    """At most ``most`` row numbers, evenly over all rows."""
-    count = min(rows, most)
-    return [position * rows // count for position in range(count)]
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+def _percentile(samples: npt.NDArray[np.int64], share: float, confidence: float) -> Percentile:
+    values: list[float] = (segment_percentiles(samples, share) / _NS_PER_MS).tolist()
+    interval = median_interval(values, confidence)
+    return Percentile(
+        value=statistics.median(values),
+        lower=interval.lower,
+        upper=interval.upper,
+        segments=values,
+    )

@@ -1,14 +1,31 @@
-"""The numbers that gates judge, read from an evaluation, or why they cannot be used."""
+"""What gates judge: numbers of an evaluation with their one-sided confidence bounds."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from components.evaluation.bounds import (
-    difference_lower_bound,
-    ratio_lower_bound,
-    wilson_lower_bound,
+from components.evaluation import estimates, latency_bounds
+from components.evaluation.bounds import difference_lower_bound, ratio_lower_bound
+from components.evaluation.lookup import (
+    Located,
+    UnusableError,
+    arm_of,
+    candidate_of,
+    measured,
+    whole,
 )
-from components.shared.results import ArmName, Evaluation, PairedCounts
+from components.shared.results import (
+    ArmName,
+    CandidateResult,
+    Estimate,
+    Evaluation,
+    MetricName,
+    PairedCounts,
+    Percentile,
+    PercentileName,
+)
+
+_CONDITION = ("latency", 0)
+"""Where the condition is that gates judge."""
 
 
 class Reading(NamedTuple):
@@ -16,119 +33,227 @@ class Reading(NamedTuple):
 
     observed: float
     bound: float
-
-
-class UnusableError(Exception):
-    """A number is missing, not finite or impossible; the message names it."""
+    detail: str = ""
+    """What else a sentence should say of it, such as which slice it is."""
 
 
 def has_champion(evaluation: Evaluation) -> bool:
     """Whether a champion was measured, or should have been."""
-    return evaluation.champion_version is not None or "champion" in evaluation.arms
+    return (
+        evaluation.champion_state not in ("first_model", "missing")
+        or evaluation.champion_version is not None
+        or "champion" in evaluation.arms
+    )
 
 
-def accuracy(evaluation: Evaluation, confidence: float) -> Reading:
-    """The student's accuracy, with its Wilson lower bound."""
-    observed, rows = _accuracy(evaluation, "student")
-    return Reading(observed, wilson_lower_bound(observed, rows, confidence))
+def noisy(evaluation: Evaluation) -> bool:
+    """Whether the machine was noisy while latencies were measured.
+
+    Raises:
+        UnusableError: it cannot be known.
+    """
+    figures = whole(evaluation)
+    figures.number("noise", "drift", low=0)
+    figures.number("noise", "preempted", low=0, high=1)
+    figures.number("noise", "limit", low=0)
+    return evaluation.noise.noisy
 
 
-def retention(evaluation: Evaluation, confidence: float) -> Reading:
-    """Accuracy of the student divided by the teacher's, with a paired lower bound."""
-    counts, student, teacher = _paired(evaluation, "teacher")
+def metric(
+    evaluation: Evaluation,
+    candidate: CandidateResult,
+    name: MetricName,
+    confidence: float,
+    side: Literal["lower", "upper"],
+) -> Reading:
+    """A metric with its bound on the side that is judged."""
+    model = measured(candidate)
+    estimate = _estimate(model, name)
+    rows = _rows(evaluation, model)
+    return _sure(estimate, name, rows, confidence, side, model.name("metrics", name))
+
+
+def worst_slice(candidate: CandidateResult, min_rows: int, confidence: float) -> Reading:
+    """Accuracy of the slice whose lower bound is the lowest.
+
+    Every slice has to meet the gate, so their number asks for no adjustment: a slice that is truly
+    worse does not pass more often for having others beside it.
+    """
+    model = measured(candidate)
+    found = []
+    for part in model.items("slices"):
+        rows = int(part.number("rows", low=0))
+        if rows < min_rows:
+            continue
+        estimate = _estimate(part, "accuracy")
+        path = part.name("metrics", "accuracy")
+        reading = _sure(estimate, "accuracy", rows, confidence, "lower", path)
+        found.append(reading._replace(detail=_slice(part, rows)))
+    if not found:
+        raise UnusableError(f"no slice in {model.name('slices')} has {min_rows:,} rows or more")
+    return min(found, key=lambda reading: reading.bound)
+
+
+def retention(evaluation: Evaluation, candidate: CandidateResult, confidence: float) -> Reading:
+    """Accuracy of a candidate divided by the teacher's, with a paired lower bound."""
+    counts = paired(evaluation, candidate, "teacher")
     bound = ratio_lower_bound(counts, confidence)
     if bound is None:
-        raise UnusableError("the teacher is never right (arms.teacher.accuracy is 0)")
-    return Reading(student / teacher, bound)
+        path = arm_of(evaluation, "teacher").name("metrics", "accuracy", "value")
+        raise UnusableError(f"the teacher is never right ({path} is 0)")
+    right, right_of_teacher = counts.both + counts.only_student, counts.both + counts.only_other
+    return Reading(right / right_of_teacher, bound)
 
 
-def gain(evaluation: Evaluation, other: ArmName, confidence: float) -> Reading:
-    """Accuracy of the student less that of another arm, with a paired lower bound."""
-    counts, student, accuracy_of_other = _paired(evaluation, other)
-    return Reading(student - accuracy_of_other, difference_lower_bound(counts, confidence))
+def gain(
+    evaluation: Evaluation, candidate: CandidateResult, other: ArmName, confidence: float
+) -> Reading:
+    """Accuracy of a candidate less that of an arm, with a paired lower bound."""
+    counts = paired(evaluation, candidate, other)
+    observed = (counts.only_student - counts.only_other) / counts.rows
+    return Reading(observed, difference_lower_bound(counts, confidence))
 
 
-def latency(evaluation: Evaluation, percentile: str, confidence: float) -> Reading:
-    """A latency percentile of the student in milliseconds, with its upper bound as measured."""
-    value = f"arms.student.latency_ms.{percentile}.value"
-    upper = f"arms.student.latency_ms.{percentile}.upper"
-    observed = _number(evaluation, value)
-    try:
-        bound = _number(evaluation, upper)
-    except UnusableError as error:
+def latency(candidate: CandidateResult, name: PercentileName, confidence: float) -> Reading:
+    """A latency percentile in milliseconds, with its upper bound."""
+    model = measured(candidate)
+    percentile = percentile_of(model, name)
+    bound = latency_bounds.upper_bound(percentile, confidence)
+    return Reading(percentile.value, _enough(bound, model, name, confidence))
+
+
+def latency_ratio(
+    evaluation: Evaluation,
+    candidate: CandidateResult,
+    other: ArmName,
+    name: PercentileName,
+    confidence: float,
+) -> Reading:
+    """A latency percentile divided by an arm's, with its upper bound."""
+    model, arm = measured(candidate), arm_of(evaluation, other)
+    for condition in ("batch_size", "threads"):
+        mine, theirs = (one.number(*_CONDITION, condition) for one in (model, arm))
+        if mine != theirs:
+            path = (*_CONDITION, condition)
+            raise UnusableError(
+                f"{model.name(*path)} is {mine:g}, but {arm.name(*path)} is {theirs:g}"
+            )
+    observed, bound = ratio_of(model, arm, name, confidence)
+    return Reading(observed, _enough(bound, model, name, confidence))
+
+
+def ratio_of(
+    model: Located, other: Located, name: PercentileName, confidence: float
+) -> tuple[float, float]:
+    """Two models' latency percentiles as a ratio, with its upper bound; it may be infinite."""
+    one, two = percentile_of(model, name), percentile_of(other, name)
+    if len(one.segments) != len(two.segments):
+        path = (*_CONDITION, name, "segments")
         raise UnusableError(
-            f"{error}; too few calls have no bound: raise evaluation.calls"
-        ) from error
-    for path, number in ((value, observed), (upper, bound)):
-        if number < 0:
-            raise UnusableError(f"{path} is {number}, below zero")
-    measured_at = _number(evaluation, "confidence")
-    if measured_at < confidence:
-        raise UnusableError(
-            f"{upper} was measured at a confidence of {measured_at}; gates.confidence is "
-            f"{confidence}: raise evaluation.confidence to it"
+            f"{model.name(*path)} has {len(one.segments)} segments, but {other.name(*path)} has "
+            f"{len(two.segments)}"
         )
-    return Reading(observed, bound)
+    return latency_bounds.ratio(one, two, confidence)
 
 
-def size(evaluation: Evaluation) -> Reading:
-    """Size of the student's ONNX file in bytes, which is exact."""
-    observed = _number(evaluation, "arms.student.size_bytes")
-    if observed <= 0:
-        raise UnusableError(f"arms.student.size_bytes is {observed:g}")
+def percentile_of(model: Located, name: PercentileName) -> Percentile:
+    """A percentile under the condition that gates judge, each of its segments above 0."""
+    value = model.positive(*_CONDITION, name, "value")
+    segments = [part.positive() for part in model.items(*_CONDITION, name, "segments")]
+    if not segments:
+        raise UnusableError(f"{model.name(*_CONDITION, name, 'segments')} is empty")
+    return Percentile(value=value, lower=value, upper=value, segments=segments)
+
+
+def size(candidate: CandidateResult) -> Reading:
+    """Size of the ONNX file in bytes, which is exact."""
+    observed = measured(candidate).positive("size_bytes")
     return Reading(observed, observed)
 
 
-def _accuracy(evaluation: Evaluation, arm: ArmName) -> tuple[float, int]:
-    """An arm's accuracy and its rows, which are the evaluation's."""
-    observed = _number(evaluation, f"arms.{arm}.accuracy")
-    if not 0 <= observed <= 1:
-        raise UnusableError(f"arms.{arm}.accuracy is {observed}, not between 0 and 1")
-    rows, rows_of_arm = _number(evaluation, "rows"), _number(evaluation, f"arms.{arm}.rows")
-    if rows <= 0 or rows != rows_of_arm:
-        raise UnusableError(f"arms.{arm}.rows is {rows_of_arm:g}, rows is {rows:g}")
-    return observed, int(rows)
+def memory(candidate: CandidateResult) -> Reading:
+    """Peak memory in bytes; it is a maximum that was measured once, and has no bound."""
+    observed = measured(candidate).number("footprint", "peak_memory_bytes", low=0)
+    return Reading(observed, observed)
 
 
-def _paired(evaluation: Evaluation, other: ArmName) -> tuple[PairedCounts, float, float]:
-    """Counts that are possible, with the accuracies of the student and the other arm."""
-    student, rows = _accuracy(evaluation, "student")
-    accuracy_of_other, _ = _accuracy(evaluation, other)
-    where = f"paired.{other}"
-    values = {name: _number(evaluation, f"{where}.{name}") for name in PairedCounts.model_fields}
-    for name, value in values.items():
-        if value < 0 or value != int(value):
-            raise UnusableError(f"{where}.{name} is {value:g}")
-    if sum(values.values()) != rows:
-        raise UnusableError(f"{where} counts {sum(values.values()):g} rows, not {rows}")
-    counts = PairedCounts(**{name: int(value) for name, value in values.items()})
-    for arm, right, expected in (
-        ("student", counts.both + counts.only_student, student),
-        (other, counts.both + counts.only_other, accuracy_of_other),
+def accuracy(candidate: CandidateResult) -> Estimate:
+    """The accuracy with its standard error."""
+    return _estimate(measured(candidate), "accuracy")
+
+
+def paired(evaluation: Evaluation, candidate: CandidateResult, other: ArmName) -> PairedCounts:
+    """Counts of a candidate and an arm that are possible, and agree with both accuracies."""
+    model, arm = measured(candidate), arm_of(evaluation, other)
+    rows = _rows(evaluation, model)
+    _rows(evaluation, arm)
+    part = candidate_of(candidate)
+    values = {}
+    for name in PairedCounts.model_fields:
+        value = part.number("paired", other, name, low=0)
+        if value != int(value):
+            raise UnusableError(f"{part.name('paired', other, name)} is {value:g}")
+        values[name] = int(value)
+    counts = PairedCounts(**values)
+    where = part.name("paired", other)
+    if counts.rows != rows:
+        raise UnusableError(f"{where} counts {counts.rows} rows, not {rows}")
+    for one, right in (
+        (model, counts.both + counts.only_student),
+        (arm, counts.both + counts.only_other),
     ):
-        if right != round(expected * rows):
+        share = one.number("metrics", "accuracy", "value", low=0, high=1)
+        if right != round(share * rows):
             raise UnusableError(
-                f"{where} counts {right} right rows of {rows} for arms.{arm}, whose accuracy is "
-                f"{expected}"
+                f"{where} counts {right} right rows of {rows} for {one.name()}, whose accuracy is "
+                f"{share}"
             )
-    return counts, student, accuracy_of_other
+    return counts
 
 
-def _number(evaluation: Evaluation, path: str) -> float:
-    """The finite number at a dotted path; anything may be missing on the way.
+def _estimate(model: Located, name: MetricName) -> Estimate:
+    """A metric of which every number is possible."""
+    path = ("metrics", name)
+    most = math.inf if name in ("log_loss", "kl_to_teacher") else 1.0
+    return Estimate(
+        value=model.number(*path, "value", low=0, high=most),
+        standard_error=model.number(*path, "standard_error", low=0),
+        lower=model.number(*path, "lower"),
+        upper=model.number(*path, "upper"),
+    )
 
-    An evaluation that was read from its file has the right types, but it may lack an arm, and hold
-    NaN. One that was built without validation may lack anything, and must not pass a gate either.
-    """
-    value: object = evaluation
-    walked = []
-    for part in path.split("."):
-        walked.append(part)
-        value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
-        if value is None:
-            raise UnusableError(f"{'.'.join(walked)} is missing")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UnusableError(f"{path} is {value!r}, not a number")
-    if not math.isfinite(value):
-        raise UnusableError(f"{path} is {value}")
-    return value
+
+def _sure(
+    estimate: Estimate,
+    name: MetricName,
+    rows: int,
+    confidence: float,
+    side: Literal["lower", "upper"],
+    path: str,
+) -> Reading:
+    bound = estimates.one_sided(estimate, name, rows, confidence, side)
+    if not math.isfinite(bound):
+        raise UnusableError(f"the {side} bound of {path} is {bound}")
+    return Reading(estimate.value, bound)
+
+
+def _rows(evaluation: Evaluation, model: Located) -> int:
+    """A model's rows, which are the evaluation's."""
+    rows, rows_of_model = whole(evaluation).positive("rows"), model.positive("rows")
+    if rows != rows_of_model:
+        raise UnusableError(f"{model.name('rows')} is {rows_of_model:g}, rows is {rows:g}")
+    return int(rows)
+
+
+def _enough(bound: float, model: Located, name: PercentileName, confidence: float) -> float:
+    if math.isinf(bound):
+        raise UnusableError(
+            f"{model.name(*_CONDITION, name, 'segments')} has too few segments for a bound at "
+            f"{100 * confidence:.4g} % confidence: raise evaluation.latency.budget_s"
+        )
+    return bound
+
+
+def _slice(part: Located, rows: int) -> str:
+    column, value = (getattr(part.value, field) for field in ("column", "value"))
+    return f"where {column} is {value} ({rows:,} rows)"

@@ -1,67 +1,63 @@
 """The report of a run: one HTML page that needs nothing but itself."""
 
-import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from components.evaluation import chart_tradeoff, confusion, formatting, statements
-from components.evaluation.arm_titles import MEANINGS, arm_titles
-from components.evaluation.chart_panels import gap_bar, learning_curve, reliability
-from components.evaluation.charts import Frame, marker, tag
+from components.evaluation import (
+    chart_tradeoff,
+    confusion,
+    formatting,
+    report_latency,
+    report_slices,
+    report_verdict,
+    statements,
+)
+from components.evaluation.arm_titles import arm_titles
+from components.evaluation.changes import since_champion
+from components.evaluation.chart_limits import limits
+from components.evaluation.chart_panels import gap_bar, reliability
+from components.evaluation.charts import marker, tag
+from components.evaluation.gate_units import gate_value
+from components.evaluation.listing import Look, Model, listed, plain, subject, subject_name
+from components.evaluation.report_candidates import candidate_rows
+from components.evaluation.report_champion import champion_section
+from components.evaluation.report_figures import key_figures, leaning
+from components.evaluation.report_metrics import metric_table
+from components.evaluation.report_provenance import digests
+from components.evaluation.report_training import trainings
 from components.shared.bundle import ModelBundle
-from components.shared.recipe.models import ModelSpec
-from components.shared.results import ArmName, Decision, Evaluation
+from components.shared.results import ArmName, ArmResult, ChampionRecord, Decision, Evaluation
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_MIN_SLICE_ROWS = 30
+"""Test rows below which a slice says little, where the recipe does not say how many."""
 
 
 @dataclass(frozen=True)
 class ReportContext:
     """The run that a report is about."""
 
-    recipe: str
-    seed: int
+    recipe: dict[str, Any]
+    """The whole recipe as plain JSON."""
     run_id: str
-    model: str
-    """Name in the registry."""
     source: str
     """Where the data set was resolved from."""
     created: datetime
-    digests: dict[str, str] = field(default_factory=dict)
-    """Content hashes beside those of evaluation and bundles, by what they identify."""
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the software that measured, by name."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One key figure."""
-
-    label: str
-    value: str
-    notes: list[str]
-
-
-@dataclass(frozen=True)
-class Training:
-    """How one arm was trained: its curve and what it chose among."""
-
-    name: ArmName
-    title: str
-    network: str
-    bundle: ModelBundle
-    curve: Markup
 
 
 def render_report(
     evaluation: Evaluation,
     decision: Decision,
     bundles: dict[ArmName, ModelBundle],
+    champion: ChampionRecord,
     context: ReportContext,
 ) -> str:
     """Write the report.
@@ -70,186 +66,99 @@ def render_report(
         evaluation: what was measured.
         decision: the verdict on it.
         bundles: how teacher, student, hard_label and pseudo_label were trained.
+        champion: what is known of the champion, or why there is none.
         context: the run.
 
     Returns:
         An HTML page without scripts and without references to anything outside of it.
     """
-    titles = arm_titles(evaluation)
-    student = evaluation.arms["student"]
+    models = listed(evaluation, decision)
+    student = subject(evaluation, decision).measured
     template = _environment().get_template("report.html.j2")
     return template.render(
         evaluation=evaluation,
         decision=decision,
         context=context,
-        titles=titles,
-        meanings=MEANINGS,
+        models=models,
+        plain=plain(evaluation),
+        subject_name=subject_name(evaluation, decision),
         failed=[check for check in decision.checks if not check.passed],
+        outcome=report_verdict.outcome(evaluation, decision),
+        choice=report_verdict.choice(decision, context.recipe),
+        sureness=report_verdict.sureness(decision),
         finding=statements.distillation(evaluation),
-        champion=statements.champion(evaluation),
-        flattered=statements.flattered(evaluation),
         gap_bar=gap_bar(evaluation),
-        tiles=key_figures(evaluation),
-        tradeoff_wide=_tradeoff(evaluation, decision, titles, chart_tradeoff.WIDE, "wide"),
-        tradeoff_narrow=_tradeoff(evaluation, decision, titles, chart_tradeoff.NARROW, "narrow"),
-        training=[_training(name, titles[name], bundle) for name, bundle in _ordered(bundles)],
-        few_classes=len(evaluation.classes) <= confusion.MOST_CLASSES,
-        matrix=confusion.matrix(student, evaluation.classes),
-        confused=confusion.most_confused(student, evaluation.classes),
-        class_results=student.per_class
-        if len(evaluation.classes) <= confusion.MOST_CLASSES
-        else confusion.worst_first(student),
-        reliability={
-            name: reliability(evaluation.arms[name], name, titles[name])
-            for name in ("student", "teacher")
-        },
-        digests=_digests(evaluation, decision, bundles, titles) | context.digests,
-        leaning={name: leaning(evaluation, name) for name in ("student", "teacher")},
+        tiles=key_figures(evaluation, decision),
+        front=[model.title for model in chart_tradeoff.pareto_front(models)],
+        candidates=candidate_rows(evaluation, decision),
+        versus=champion_section(evaluation, decision),
+        changes=since_champion(
+            champion, evaluation.dataset_digest, bundles["teacher"].digest, context.recipe
+        ),
+        metrics=metric_table(models),
+        training=trainings(bundles, arm_titles(evaluation)),
+        digests=digests(evaluation, decision, bundles),
+        **_tradeoff(models, evaluation, decision),
+        **_slices(student, evaluation, context.recipe),
+        **_latency(models, evaluation),
+        **_classes(student, evaluation),
+        **_calibration(models),
     )
 
 
-def key_figures(evaluation: Evaluation) -> list[Tile]:
-    """The figures that a reader looks for first."""
-    student, teacher = evaluation.arms["student"], evaluation.arms["teacher"]
-    level = formatting.percent(evaluation.confidence, 0)
-    inside = student.accuracy_interval
-    beside = teacher.accuracy_interval
-    p95, teacher_p95 = student.latency_ms.p95.value, teacher.latency_ms.p95.value
-    return [
-        Tile(
-            "Student accuracy",
-            formatting.percent(student.accuracy),
-            [
-                f"{level} interval {formatting.interval(inside.lower, inside.upper)}",
-                f"{formatting.integer(student.rows)} test rows",
-            ],
-        ),
-        Tile(
-            "Teacher accuracy",
-            formatting.percent(teacher.accuracy),
-            [f"{level} interval {formatting.interval(beside.lower, beside.upper)}"],
-        ),
-        Tile(
-            "Gap recovered",
-            "no gap"
-            if evaluation.gap_recovered is None
-            else formatting.percent(evaluation.gap_recovered, 0),
-            ["from the hard-label arm to the teacher"],
-        ),
-        Tile(
-            "Retention",
-            formatting.percent(evaluation.retention),
-            ["of the teacher's accuracy is kept"],
-        ),
-        Tile(
-            "Latency, p95",
-            formatting.latency(p95),
-            [_speed(p95, teacher_p95), f"teacher {formatting.latency(teacher_p95)}"],
-        ),
-        Tile(
-            "File size",
-            formatting.size(student.size_bytes),
-            [
-                f"{_times(teacher.size_bytes, student.size_bytes, 'smaller', 'larger')} "
-                "than the teacher",
-                f"{formatting.integer(student.parameters)} parameters, "
-                f"{_times(teacher.parameters, student.parameters, 'fewer', 'more')}",
-            ],
-        ),
-    ]
+def _tradeoff(models: list[Model], evaluation: Evaluation, decision: Decision) -> dict[str, Any]:
+    asked = limits(evaluation, decision)
+    frames = {"wide": chart_tradeoff.WIDE, "narrow": chart_tradeoff.NARROW}
+    return {
+        f"tradeoff_{which}": chart_tradeoff.tradeoff_chart(
+            models, asked, frame, f"tradeoff-{which}"
+        )
+        for which, frame in frames.items()
+    }
 
 
-def leaning(evaluation: Evaluation, arm: ArmName) -> str:
-    """Whether an arm claims too much or too little, in a sentence."""
-    result = evaluation.arms[arm]
-    rows = sum(part.rows for part in result.calibration)
-    if rows == 0:
-        return "No row was measured."
-    claimed = sum(part.rows * part.confidence for part in result.calibration) / rows
-    held = sum(part.rows * part.accuracy for part in result.calibration) / rows
-    if not math.isfinite(claimed - held):
-        return "Its confidence is not finite."
-    word = "over-confident" if claimed > held else "under-confident"
-    if abs(claimed - held) < 0.005:
-        word = "neither over- nor under-confident"
-    return (
-        f"On average it claims {formatting.percent(claimed)} and is right in "
-        f"{formatting.percent(held)}: {word}."
-    )
+def _slices(student: ArmResult, evaluation: Evaluation, recipe: dict[str, Any]) -> dict[str, Any]:
+    gate = recipe["gates"].get("worst_slice") or {}
+    min_rows = gate.get("min_rows", _MIN_SLICE_ROWS)
+    champion = evaluation.arms.get("champion")
+    return {
+        "slices": report_slices.slices_section(student, champion, min_rows),
+        "min_slice_rows": min_rows,
+    }
 
 
-def describe_network(spec: ModelSpec) -> str:
-    """An architecture in a few words."""
-    if spec.family == "mlp":
-        return f"MLP, hidden {_list(spec.hidden)}, {spec.activation}"
-    return f"CNN, channels {_list(spec.channels)}, hidden {spec.hidden}"
+def _latency(models: list[Model], evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "judged_condition": report_latency.condition(models[0].result.latency_ms),
+        "latency_panels": report_latency.latency_panels(models),
+        "conditions": report_latency.conditions(models),
+        "noise": report_latency.noise_sentences(evaluation.noise),
+    }
 
 
-def _list(values: list[int]) -> str:
-    return "-".join(map(str, values))
+def _classes(student: ArmResult, evaluation: Evaluation) -> dict[str, Any]:
+    few = len(evaluation.classes) <= confusion.MOST_CLASSES
+    return {
+        "few_classes": few,
+        "matrix": confusion.matrix(student, evaluation.classes),
+        "confused": confusion.most_confused(student, evaluation.classes),
+        "class_results": student.per_class if few else confusion.worst_first(student),
+    }
 
 
-def _speed(student: float, teacher: float) -> str:
-    if not (math.isfinite(student) and math.isfinite(teacher)) or min(student, teacher) <= 0:
-        return "no speed-up was measured"
-    if student <= teacher:
-        return f"{formatting.ratio(teacher / student)} as fast as the teacher"
-    return f"{formatting.ratio(student / teacher)} slower than the teacher"
-
-
-def _times(teacher: int, student: int, less: str, more: str) -> str:
-    if student <= teacher:
-        return f"{formatting.ratio(teacher / max(student, 1))} {less}"
-    return f"{formatting.ratio(student / max(teacher, 1))} {more}"
-
-
-def _ordered(bundles: dict[ArmName, ModelBundle]) -> list[tuple[ArmName, ModelBundle]]:
-    return [(name, bundles[name]) for name in MEANINGS if name in bundles]
-
-
-def _digests(
-    evaluation: Evaluation,
-    decision: Decision,
-    bundles: dict[ArmName, ModelBundle],
-    titles: dict[ArmName, str],
-) -> dict[str, str]:
-    """Content hashes by what they identify, from data to deployed file."""
-    digests = {"Data set measured on": evaluation.dataset_digest}
-    if evaluation.champion_dataset_digest is not None:
-        digests["Champion's data set"] = evaluation.champion_dataset_digest
-    store = bundles["student"].soft_labels_digest
-    if store is not None:
-        digests["Soft-label store"] = store
-    for name, bundle in _ordered(bundles):
-        digests[f"{titles[name]}, model bundle"] = bundle.digest
-    for name, title in titles.items():
-        digests[f"{title}, ONNX file"] = evaluation.arms[name].model_digest
-    return digests | {"ONNX file the verdict is on": decision.student_digest}
-
-
-def _training(name: ArmName, title: str, bundle: ModelBundle) -> Training:
-    curve = learning_curve(bundle.curve, name, title)
-    return Training(name, title, describe_network(bundle.model), bundle, curve)
-
-
-def _tradeoff(
-    evaluation: Evaluation,
-    decision: Decision,
-    titles: dict[ArmName, str],
-    frame: Frame,
-    which: str,
-) -> Markup:
-    ident = f"tradeoff-{which}"
-    return chart_tradeoff.tradeoff_chart(evaluation, decision, titles, frame, ident)
+def _calibration(models: list[Model]) -> dict[str, Any]:
+    """Of the model that the verdict is on, which is the first, and of the teacher."""
+    shown = [models[0], *(model for model in models if model.look == "teacher")]
+    return {"calibration": [(model, reliability(model), leaning(model.result)) for model in shown]}
 
 
 def _gate_limit(gate: str, threshold: float) -> str:
-    return formatting.short(formatting.gate_value(gate, threshold))
+    return formatting.short(gate_value(gate, threshold))
 
 
-def _swatch(arm: ArmName) -> Markup:
-    """The symbol of an arm beside its name; decoration, so hidden from screen readers."""
-    symbol = marker(arm, 9, 9)
+def _swatch(look: Look, hollow: bool = False, ring: bool = False) -> Markup:
+    """The symbol of a model beside its name; decoration, so hidden from screen readers."""
+    symbol = marker(look, 9, 9, 4.2 if ring else 6.5, hollow, ring)
     return tag("svg", symbol, viewBox="0 0 18 18", class_="swatch", aria_hidden="true")
 
 
@@ -269,11 +178,13 @@ def _environment() -> Environment:
         "size": formatting.size,
         "integer": formatting.integer,
         "fraction": formatting.fraction,
+        "rate": formatting.rate,
     }
     environment.globals |= {
-        "gate_value": formatting.gate_value,
+        "gate_value": gate_value,
         "gate_limit": _gate_limit,
         "interval": formatting.interval,
+        "most_slices": report_slices.MOST_VALUES,
         "swatch": _swatch,
     }
     return environment

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.evaluation.bounds import difference_lower_bound
-from components.evaluation.formatting import integer, percent, points
+from components.evaluation.formatting import integer, level, percent, points
+from components.evaluation.listing import plain
 from components.shared.results import ArmName, Evaluation, PairedCounts
 
 Standing = Literal["ahead", "level", "behind"]
@@ -49,13 +50,15 @@ def compare(counts: PairedCounts, confidence: float) -> Comparison:
         standing = "ahead"
     elif upper < 0:
         standing = "behind"
-    rows = counts.both + counts.only_student + counts.only_other + counts.neither
-    difference = (counts.only_student - counts.only_other) / max(rows, 1)
+    difference = (counts.only_student - counts.only_other) / max(counts.rows, 1)
     return Comparison(difference, lower, upper, standing)
 
 
 def distillation(evaluation: Evaluation) -> Finding:
-    """Whether distillation helped, against labels alone and against pseudo-labels."""
+    """Whether distillation helped, against labels alone and against pseudo-labels.
+
+    It is about the float32 student, so that compression has no part in the answer.
+    """
     hard = _against(evaluation, "hard_label")
     tone: Literal["good", "plain", "bad"] = "plain"
     if hard.standing == "ahead":
@@ -67,15 +70,9 @@ def distillation(evaluation: Evaluation) -> Finding:
     else:
         headline = "No, distillation did not help here."
     sentences = [_gap(evaluation), _paired(evaluation, "hard_label"), _pseudo_label(evaluation)]
+    if not plain(evaluation):
+        sentences.append("All of this is about the float32 student, before it was compressed.")
     return Finding(headline, tone, sentences)
-
-
-def champion(evaluation: Evaluation) -> list[str]:
-    """How the student stands against the champion, and how fair that comparison is."""
-    if "champion" not in evaluation.arms:
-        return []
-    note = flattered(evaluation)
-    return [_paired(evaluation, "champion"), *([note] if note else [])]
 
 
 def flattered(evaluation: Evaluation) -> str | None:
@@ -135,24 +132,41 @@ def _pseudo_label(evaluation: Evaluation) -> str:
     return f"{_paired(evaluation, 'pseudo_label')} {meaning}"
 
 
+def relation(
+    comparison: Comparison, confidence: float, student: str, other: str, digits: int = 1
+) -> str:
+    """A comparison as the first half of a sentence.
+
+    Args:
+        comparison: the student against the other.
+        confidence: level of each of its bounds.
+        student: how the student is called, such as ``the student``.
+        other: how the other is called.
+        digits: of the points.
+    """
+    name = student[0].upper() + student[1:]
+    standing = {
+        "ahead": f"{name} is ahead of {other}",
+        "level": f"{name} and {other} cannot be told apart",
+        "behind": f"{name} is behind {other}",
+    }[comparison.standing]
+    return (
+        f"{standing}: {points(comparison.difference, digits)}, with {level(confidence)} bounds of "
+        f"{points(comparison.lower, digits, '')} and {points(comparison.upper, digits, '')}"
+    )
+
+
 def _paired(evaluation: Evaluation, arm: ArmName) -> str:
     """The paired comparison in a sentence."""
     counts = evaluation.paired[arm]
-    comparison = _against(evaluation, arm)
     name = {
         "teacher": "the teacher",
         "hard_label": "the hard-label arm",
         "pseudo_label": "the pseudo-label arm",
         "champion": f"champion version {evaluation.champion_version}",
     }[arm]
-    relation = {
-        "ahead": f"The student is ahead of {name}",
-        "level": f"The student and {name} cannot be told apart",
-        "behind": f"The student is behind {name}",
-    }[comparison.standing]
+    opening = relation(_against(evaluation, arm), evaluation.confidence, "the student", name)
     return (
-        f"{relation}: {points(comparison.difference)}, with "
-        f"{percent(evaluation.confidence, 0)} bounds of {points(comparison.lower, unit='')} and "
-        f"{points(comparison.upper, unit='')} (it alone is right on "
-        f"{integer(counts.only_student)} rows, the other alone on {integer(counts.only_other)})."
+        f"{opening} (it alone is right on {integer(counts.only_student)} rows, the other alone on "
+        f"{integer(counts.only_other)})."
     )

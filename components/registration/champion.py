@@ -1,8 +1,10 @@
 """The champion of a registered model: which version it is, and its files."""
 
 from pathlib import Path
+from typing import Any
 
 import mlflow.artifacts
+import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -10,6 +12,7 @@ from components.registration import tags
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE, read_deployable
 from components.shared.errors import UserError
 from components.shared.recipe import RegistrySpec
+from components.shared.results import ChampionRecord
 
 
 def aliases(client: MlflowClient, model: str) -> dict[str, str] | None:
@@ -26,6 +29,39 @@ def aliases(client: MlflowClient, model: str) -> dict[str, str] | None:
 def champion_version(client: MlflowClient, registry: RegistrySpec) -> str | None:
     """The version that the alias points at, if there is one."""
     return (aliases(client, registry.model) or {}).get(registry.alias)
+
+
+def champion_record(client: MlflowClient, registry: RegistrySpec) -> ChampionRecord:
+    """What is known of the champion, or why there is none."""
+    by_alias = aliases(client, registry.model)
+    version = (by_alias or {}).get(registry.alias)
+    if version is None:
+        versions = by_alias is not None and client.search_model_versions(
+            f"name = '{registry.model}'", max_results=1
+        )
+        return ChampionRecord(state="missing" if versions else "first_model", version=None)
+    found = client.get_model_version(registry.model, version)
+    return ChampionRecord(
+        state="present",
+        version=version,
+        promoted_at=found.tags.get(tags.PROMOTED_AT),
+        run_id=found.tags.get(tags.RUN_ID),
+        dataset_digest=found.tags.get(tags.DATASET_DIGEST),
+        teacher_digest=found.tags.get(tags.TEACHER_DIGEST),
+        recipe=_recipe(found.run_id),
+    )
+
+
+def _recipe(mlflow_run_id: str | None) -> dict[str, Any] | None:
+    """The recipe that the run logged; null where the run or its artifact is gone."""
+    if not mlflow_run_id:
+        return None
+    try:
+        text = mlflow.artifacts.load_text(f"runs:/{mlflow_run_id}/recipe.yaml")
+    except (MlflowException, OSError):
+        return None
+    recipe: dict[str, Any] = yaml.safe_load(text)
+    return recipe
 
 
 def download(client: MlflowClient, registry: RegistrySpec, version: str, folder: Path) -> None:
@@ -53,5 +89,5 @@ def _unusable(registry: RegistrySpec, version: str, problem: str) -> UserError:
     return UserError(
         f"version {version} of {registry.model!r}, which the alias {registry.alias!r} points at, "
         f"cannot be compared with: {problem}. Restore its files, point the alias at another "
-        "version, or delete the alias to start without a champion"
+        "version, or delete the alias and run with gates.on_missing_champion=promote"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.shared.bundle import ModelBundle
-from components.shared.results import ArmResult, Evaluation
+from components.shared.results import ArmResult, Decision, Evaluation
 
 _PARAMETER_LENGTH = 6000
 """MLflow refuses longer values; the recipe is kept whole as an artifact."""
@@ -26,12 +26,18 @@ def parameters(recipe: Mapping[str, Any], bundles: Mapping[str, ModelBundle]) ->
     return {name: _cut(value) for name, value in values.items()}
 
 
-def metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Every figure that is a finite number, such as ``student.latency_p95_ms``."""
+def metrics(evaluation: Evaluation, decision: Decision) -> dict[str, float]:
+    """Every figure that is a finite number, such as ``student.latency_p95_ms``.
+
+    ``deployed`` is the candidate that was chosen or came closest; ``candidate.<name>`` is each.
+    """
+    results: dict[str, ArmResult] = dict(evaluation.arms.items())
+    results |= {f"candidate.{found.name}": found.measured for found in evaluation.candidates}
+    results["deployed"] = evaluation.measured(decision.candidate)
     figures = {
-        f"{arm}.{name}": value
-        for arm, result in evaluation.arms.items()
-        for name, value in _arm_figures(result).items()
+        f"{name}.{figure}": value
+        for name, result in results.items()
+        for figure, value in _figures(result).items()
     }
     overall = {"gap_recovered": evaluation.gap_recovered, "retention": evaluation.retention}
     figures |= {name: value for name, value in overall.items() if value is not None}
@@ -48,18 +54,21 @@ def curves(bundles: Mapping[str, ModelBundle]) -> list[tuple[str, float, int]]:
     ]
 
 
-def description(name: str, student: ModelBundle, evaluation: Evaluation, run_id: str) -> str:
+def description(
+    name: str, student: ModelBundle, evaluation: Evaluation, decision: Decision, run_id: str
+) -> str:
     """A registered version's description, as Markdown."""
     lines = [
-        f"Student of the recipe `{name}` ({student.model.family}, {student.parameters:,} "
-        f"parameters), distilled by run `{run_id}`.",
+        f"Student of the recipe `{name}` ({student.model.family}), distilled by run `{run_id}` and "
+        f"deployed as `{decision.candidate}`.",
         "",
         f"| on {evaluation.rows:,} test rows | accuracy | p95 latency | size |",
         "|---|---|---|---|",
     ]
-    for arm, result in evaluation.arms.items():
+    this = ("this version", evaluation.measured(decision.candidate))
+    for title, result in (this, *evaluation.arms.items()):
         lines.append(
-            f"| {arm.replace('_', ' ')} | {result.accuracy:.4f} "
+            f"| {title.replace('_', ' ')} | {result.accuracy:.4f} "
             f"| {result.latency_ms.p95.value:.4f} ms | {result.size_bytes:,} bytes |"
         )
     if evaluation.gap_recovered is not None:
@@ -67,18 +76,20 @@ def description(name: str, student: ModelBundle, evaluation: Evaluation, run_id:
     return "\n".join(lines)
 
 
-def _arm_figures(result: ArmResult) -> dict[str, float]:
-    latency = result.latency_ms
-    return {
-        "accuracy": result.accuracy,
-        "accuracy_lower": result.accuracy_interval.lower,
-        "accuracy_upper": result.accuracy_interval.upper,
-        "calibration_error": result.calibration_error,
+def _figures(result: ArmResult) -> dict[str, float]:
+    latency, accuracy = result.latency_ms, result.accuracy_interval
+    quality: dict[str, float] = {name: metric.value for name, metric in result.metrics.items()}
+    return quality | {
+        "accuracy_lower": accuracy.lower,
+        "accuracy_upper": accuracy.upper,
         "parameters": result.parameters,
         "size_bytes": result.size_bytes,
         "latency_p50_ms": latency.p50.value,
         "latency_p95_ms": latency.p95.value,
         "latency_p99_ms": latency.p99.value,
+        "throughput": latency.throughput,
+        "cold_start_ms": result.footprint.cold_start_ms,
+        "peak_memory_bytes": result.footprint.peak_memory_bytes,
     }
 
 

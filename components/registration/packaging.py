@@ -25,7 +25,7 @@ def save_mlflow_model(submission: Submission, description: Model, folder: Path) 
         description: MLflow's record of the model, with the ids of run and logged model.
         folder: where to write; must not exist.
     """
-    student = submission.inputs.student
+    student = submission.student
     mlflow.onnx.save_model(
         onnx.load(student / ONNX_FILE),
         str(folder),

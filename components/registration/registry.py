@@ -113,9 +113,10 @@ def _new_version(client: MlflowClient, run: Run, model: LoggedModel, submission:
         run.info.run_id,
         tags=submission.tags | parent,
         description=figures.description(
-            submission.recipe["name"],
+            submission.recipe.name,
             submission.bundles["student"],
             submission.evaluation,
+            submission.decision,
             submission.run_id,
         ),
         model_id=model.model_id,

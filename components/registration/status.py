@@ -35,6 +35,8 @@ class VersionStatus(_Record):
     dataset_digest: str | None
     teacher_digest: str | None
     student_digest: str | None
+    candidate: str | None
+    """The form of the student that was deployed, such as ``int8_static``."""
     parent_version: str | None
     """The champion that it was compared with and took over from."""
     replaced_by: str | None
@@ -132,6 +134,7 @@ def _version_status(version: ModelVersion, by_alias: Mapping[str, str]) -> Versi
         dataset_digest=tag.get(tags.DATASET_DIGEST),
         teacher_digest=tag.get(tags.TEACHER_DIGEST),
         student_digest=tag.get(tags.STUDENT_DIGEST),
+        candidate=tag.get(tags.CANDIDATE),
         parent_version=tag.get(tags.PARENT_VERSION) or None,
         replaced_by=tag.get(tags.REPLACED_BY),
     )
@@ -148,7 +151,7 @@ def _figures(client: MlflowClient, version: VersionStatus) -> Figures | None:
         return None
     overall = ("retention", "gap_recovered")
     values = {
-        name: metrics.get(name if name in overall else f"student.{name}")
+        name: metrics.get(name if name in overall else f"deployed.{name}")
         for name in Figures.model_fields
     }
     return Figures.model_validate(values)

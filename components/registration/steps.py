@@ -1,10 +1,9 @@
 """The registration steps, free of KFP."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from components.registration.champion import champion_version, download
+from components.registration.champion import champion_record, download
 from components.registration.client import clear_errors, connect
 from components.registration.registry import promote
 from components.registration.store import locate
@@ -13,13 +12,13 @@ from components.registration.tracking import pipeline_run, record
 from components.shared import events
 from components.shared.files import new_directory, write_atomically
 from components.shared.recipe import RegistrySpec, parse_section
-from components.shared.results import Registration
+from components.shared.results import CHAMPION_RECORD, ChampionRecord, Registration
 
 __all__ = ["Inputs", "fetch_champion", "register_student"]
 
 
-def fetch_champion(registry: dict[str, Any], tracking_uri: str, champion: Path) -> str:
-    """Fetch the deployable champion.
+def fetch_champion(registry: dict[str, Any], tracking_uri: str, champion: Path) -> ChampionRecord:
+    """Fetch the deployable champion, and write down what is known of it.
 
     Args:
         registry: the recipe's section ``registry``.
@@ -27,7 +26,7 @@ def fetch_champion(registry: dict[str, Any], tracking_uri: str, champion: Path) 
         champion: folder to write; without a model in it where there is no champion.
 
     Returns:
-        The champion's version, or an empty string.
+        What was written to ``champion.json``.
 
     Raises:
         SystemExit: with status 2, where the champion's files are gone or damaged.
@@ -35,35 +34,25 @@ def fetch_champion(registry: dict[str, Any], tracking_uri: str, champion: Path) 
     with events.step("fetch_champion"):
         spec = parse_section(RegistrySpec, registry, "registry")
         store = locate(tracking_uri)
-        version = None
+        record = ChampionRecord(state="first_model", version=None)
         with new_directory(champion) as folder:
             # A database that is not there has no champion, and looking must not make one.
             if store.database is None or store.database.exists():
                 with clear_errors(store):
                     client = connect(store)
-                    version = champion_version(client, spec)
-                    if version is not None:
-                        download(client, spec, version, folder)
-            # An object store has no empty folders.
-            write_atomically(folder / "champion.json", json.dumps({"version": version}))
-        events.emit("champion", model=spec.model, version=version)
-    return version or ""
+                    record = champion_record(client, spec)
+                    if record.version is not None:
+                        download(client, spec, record.version, folder)
+            write_atomically(folder / CHAMPION_RECORD, record.model_dump_json(indent=2))
+        events.emit("champion", model=spec.model, version=record.version, state=record.state)
+    return record
 
 
-def register_student(
-    inputs: Inputs,
-    recipe: dict[str, Any],
-    registry: dict[str, Any],
-    tracking_uri: str,
-    run_id: str,
-    output: Path,
-) -> Registration:
+def register_student(inputs: Inputs, tracking_uri: str, run_id: str, output: Path) -> Registration:
     """Record the run in MLflow, and promote the student where the verdict says so.
 
     Args:
         inputs: artifacts of the steps before.
-        recipe: the whole recipe.
-        registry: the recipe's section ``registry``.
         tracking_uri: MLflow tracking URI; empty for the environment's.
         run_id: identity of the pipeline run, the same at every retry.
         output: file for the :class:`Registration`.
@@ -74,7 +63,7 @@ def register_student(
         TrackingError: MLflow cannot be reached, or refused.
     """
     with events.step("register_student"):
-        submission = read_submission(inputs, recipe, registry, run_id)
+        submission = read_submission(inputs, run_id)
         store = locate(tracking_uri)
         with clear_errors(store):
             client = connect(store)

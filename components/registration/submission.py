@@ -4,21 +4,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ValidationError
 
 from components.registration import tags
 from components.shared.bundle import ModelBundle, read_bundle
 from components.shared.dataset import Dataset
 from components.shared.deployable import Deployable, read_deployable
 from components.shared.errors import UserError
-from components.shared.recipe import RegistrySpec, parse_section
+from components.shared.recipe import Recipe, RegistrySpec
+from components.shared.records import read_record
 from components.shared.results import Decision, Evaluation
-
-ResultT = TypeVar("ResultT", bound=BaseModel)
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,249}")
 
@@ -27,12 +24,13 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,249}")
 class Inputs:
     """Paths of the artifacts that the registration step takes."""
 
+    recipe: Path
     dataset: Path
     decision: Path
     evaluation: Path
     report: Path
-    student: Path
-    """Deployable folder."""
+    candidates: Path
+    """Folder with a deployable folder for each form of the student."""
     bundles: Mapping[str, Path]
     """Model bundle of each trained arm: teacher, student, hard_label, pseudo_label."""
 
@@ -42,9 +40,8 @@ class Submission:
     """One pipeline run, as it is recorded."""
 
     run_id: str
-    recipe: Mapping[str, Any]
-    """The recipe's sections as they were run."""
-    registry: RegistrySpec
+    recipe: Recipe
+    """As it was run."""
     decision: Decision
     evaluation: Evaluation
     deployable: Deployable
@@ -52,6 +49,16 @@ class Submission:
     example: npt.NDArray[np.float32]
     """One real test row, shape (1, \\*input shape)."""
     inputs: Inputs
+
+    @property
+    def registry(self) -> RegistrySpec:
+        """Where it is recorded."""
+        return self.recipe.registry
+
+    @property
+    def student(self) -> Path:
+        """Deployable folder of the candidate that was chosen (or came closest)."""
+        return self.inputs.candidates / self.decision.candidate
 
     @property
     def tags(self) -> dict[str, str]:
@@ -62,12 +69,14 @@ class Submission:
             tags.DATASET_DIGEST: self.decision.dataset_digest,
             tags.TEACHER_DIGEST: self.bundles["teacher"].digest,
             tags.STUDENT_DIGEST: self.decision.student_digest,
+            tags.CANDIDATE: self.decision.candidate,
+            tags.FAILED_GATES: ", ".join(
+                check.gate for check in self.decision.checks if not check.passed
+            ),
         }
 
 
-def read_submission(
-    inputs: Inputs, recipe: dict[str, Any], registry: dict[str, Any], run_id: str
-) -> Submission:
+def read_submission(inputs: Inputs, run_id: str) -> Submission:
     """Read all inputs, and refuse those that are not of one run.
 
     Raises:
@@ -78,15 +87,14 @@ def read_submission(
         raise UserError(f"{inputs.report}: the report is not there")
     if not _RUN_ID.fullmatch(run_id):
         raise UserError(f"run_id {run_id!r}: should be letters, digits and any of . _ : -")
-    decision = _read_result(Decision, inputs.decision)
+    decision = read_record(inputs.decision, Decision, "decision")
     data = Dataset.open(inputs.dataset)
     submission = Submission(
         run_id=run_id,
-        recipe=_whole_numbers(recipe),
-        registry=parse_section(RegistrySpec, registry, "registry"),
+        recipe=read_record(inputs.recipe, Recipe, "recipe"),
         decision=decision,
-        evaluation=_read_result(Evaluation, inputs.evaluation),
-        deployable=read_deployable(inputs.student),
+        evaluation=read_record(inputs.evaluation, Evaluation, "evaluation"),
+        deployable=read_deployable(inputs.candidates / decision.candidate),
         bundles={arm: read_bundle(folder) for arm, folder in inputs.bundles.items()},
         example=data.load("test").inputs[:1],
         inputs=inputs,
@@ -96,33 +104,17 @@ def read_submission(
     return submission
 
 
-def _whole_numbers(value: Any) -> Any:
-    """The same JSON value with 400 for 400.0, which is what KFP makes of it."""
-    if isinstance(value, dict):
-        return {key: _whole_numbers(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_whole_numbers(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _read_result(model: type[ResultT], path: Path) -> ResultT:
-    name = model.__name__.lower()
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: the {name} cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        raise UserError(f"{path}: not a valid {name}: {error}") from error
-
-
 def _check_student(submission: Submission) -> None:
     """Only the file that was measured may be recorded as what was measured."""
     digest = submission.deployable.onnx_sha256
-    measured = submission.evaluation.arms["student"].model_digest
+    candidate = submission.evaluation.candidate(submission.decision.candidate)
+    measured = (
+        candidate.measured if candidate else submission.evaluation.arms["student"]
+    ).model_digest
     for what, expected in (("measured", measured), ("judged", submission.decision.student_digest)):
         if digest != expected:
             raise UserError(
-                f"{submission.inputs.student}: not the student that was {what}: its SHA-256 is "
+                f"{submission.student}: not the student that was {what}: its SHA-256 is "
                 f"{digest}, that one's is {expected}; run the evaluation on this file"
             )
 

@@ -57,15 +57,18 @@ def record(client: MlflowClient, run: Run, submission: Submission) -> None:
     evaluation, bundles = submission.evaluation, submission.bundles
     # The same timestamp at every attempt: MLflow drops points that it has already.
     timestamp = run.info.start_time
-    points = [(name, value, 0) for name, value in figures.metrics(evaluation).items()]
+    points = [
+        (name, value, 0) for name, value in figures.metrics(evaluation, submission.decision).items()
+    ]
     metrics = [
         Metric(name, value, timestamp, step)
         for name, value, step in points + figures.curves(bundles)
     ]
     # A parameter cannot be logged again with another value, and the platform may have some.
+    recipe = submission.recipe.model_dump(mode="json", exclude_none=True)
     parameters = [
         Param(name, value)
-        for name, value in figures.parameters(submission.recipe, bundles).items()
+        for name, value in figures.parameters(recipe, bundles).items()
         if name not in run.data.params
     ]
     notes = submission.tags | {"mlflow.note.content": submission.decision.summary}
@@ -85,11 +88,13 @@ def _log_artifacts(client: MlflowClient, run_id: str, submission: Submission) ->
         shutil.copyfile(inputs.report, folder / "report.html")
         shutil.copyfile(inputs.decision, folder / "decision.json")
         shutil.copyfile(inputs.evaluation, folder / "evaluation.json")
-        recipe = yaml.safe_dump(submission.recipe, sort_keys=False)
+        recipe = yaml.safe_dump(
+            submission.recipe.model_dump(mode="json", exclude_none=True), sort_keys=False
+        )
         write_atomically(folder / "recipe.yaml", recipe)
         client.log_artifacts(run_id, str(folder))
     client.log_artifacts(run_id, str(inputs.bundles["student"]), "student/bundle")
-    client.log_artifacts(run_id, str(inputs.student), "student/deployable")
+    client.log_artifacts(run_id, str(submission.student), "student/deployable")
 
 
 def _existing_run(client: MlflowClient, run_id: str) -> Run:
@@ -119,7 +124,7 @@ def _own_run(client: MlflowClient, experiment_id: str, submission: Submission) -
     return client.create_run(
         experiment_id,
         tags={tags.RUN_ID: submission.run_id},
-        run_name=f"{submission.recipe['name']}-{submission.run_id}",
+        run_name=f"{submission.recipe.name}-{submission.run_id}",
     )
 
 

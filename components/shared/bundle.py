@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 BUNDLE = "bundle.json"
 WEIGHTS = "model.safetensors"
-FORMAT_VERSION: Literal[1] = 1
 
 
 class CurvePoint(BaseModel):
@@ -43,9 +42,10 @@ class Candidate(BaseModel):
     steps: int
     temperature: float | None = None
     weight: float | None = None
-    score: float
-    """Agreement with the teacher (or accuracy, without a teacher) on the held-out rows, 0 to 1."""
-    standard_error: float
+    score: float | None = None
+    """Agreement with the teacher (or accuracy, without a teacher) on the held-out rows, 0 to 1;
+    null where there was nothing to choose from."""
+    standard_error: float | None = None
 
 
 class Selection(BaseModel):
@@ -65,7 +65,7 @@ class ModelBundle(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     role: str
     """teacher, student, hard_label or pseudo_label."""
     model: ModelSpec
@@ -122,7 +122,7 @@ def read_bundle(folder: Path, digest: str | None = None) -> ModelBundle:
     path = folder / BUNDLE
     if not path.is_file():
         raise UserError(f"{folder} is not a model bundle: it has no {BUNDLE}")
-    bundle = read_record(path, ModelBundle, FORMAT_VERSION, "bundle description")
+    bundle = read_record(path, ModelBundle, "bundle description")
     if digest is not None and bundle.digest != digest:
         raise UserError(f"{folder}: is {bundle.digest[:12]}, but {digest[:12]} was asked for")
     return bundle

@@ -14,7 +14,6 @@ from components.shared.results.evaluation import SkippedCandidate
 
 CANDIDATES = "candidates.json"
 REFERENCE = "float32"
-FORMAT_VERSION: Literal[1] = 1
 
 
 class CandidateDescription(Result):
@@ -33,7 +32,7 @@ class CandidateDescription(Result):
 class CandidateSet(Result):
     """What ``compress_student`` made of the student."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     candidates: list[CandidateDescription]
     """In the order of the recipe; what may be deployed."""
     skipped: list[SkippedCandidate]
@@ -45,7 +44,7 @@ def read_candidates(folder: Path) -> CandidateSet:
     Raises:
         UserError: it is missing or not of this format.
     """
-    return read_record(folder / CANDIDATES, CandidateSet, FORMAT_VERSION, "candidate set")
+    return read_record(folder / CANDIDATES, CandidateSet, "candidate set")
 
 
 def write_candidates(folder: Path, candidates: CandidateSet) -> None:

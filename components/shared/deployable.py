@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from components.shared.errors import UserError
 from components.shared.files import sha256_file
 from components.shared.recipe.data import ImageInput, TabularInput
+from components.shared.records import read_record
 
 DEPLOYABLE = "deployable.json"
 ONNX_FILE = "model.onnx"
@@ -47,10 +48,7 @@ def read_deployable(folder: Path) -> Deployable:
     for path in (description, model):
         if not path.is_file():
             raise UserError(f"{folder} is not a deployable model: it has no {path.name}")
-    try:
-        deployable = Deployable.model_validate_json(description.read_bytes())
-    except ValidationError as error:
-        raise UserError(f"{description}: not a valid description: {error}") from error
+    deployable = read_record(description, Deployable, "description")
     if sha256_file(model) != deployable.onnx_sha256:
         raise UserError(f"{model}: not the file that {DEPLOYABLE} describes (SHA-256 differs)")
     return deployable

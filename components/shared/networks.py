@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from components.shared.preprocessing import Preprocessing
 from components.shared.recipe.data import ImageInput, TabularInput
-from components.shared.recipe.models import CnnSpec, MlpSpec
+from components.shared.recipe.models import CnnSpec, MlpSpec, ModelSpec, ResNetSpec
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 _POOL_ABOVE = 8
@@ -43,14 +43,20 @@ class Classifier(nn.Module):
     @classmethod
     def build(
         cls,
-        spec: MlpSpec | CnnSpec,
+        spec: ModelSpec,
         input_spec: TabularInput | ImageInput,
         preprocessing: Preprocessing,
         classes: int,
     ) -> "Classifier":
         """A freshly initialised model; initial weights follow torch's global seed."""
         shape = input_spec.shape
-        body = _mlp(spec, shape, classes) if spec.family == "mlp" else _cnn(spec, shape, classes)
+        match spec:
+            case MlpSpec():
+                body = _mlp(spec, shape, classes)
+            case CnnSpec():
+                body = _cnn(spec, shape, classes)
+            case ResNetSpec():
+                body = _resnet(spec, shape, classes)
         return cls(Standardise(preprocessing, shape), body)
 
     @property
@@ -94,4 +100,54 @@ def _cnn(spec: CnnSpec, shape: tuple[int, ...], classes: int) -> nn.Module:
         nn.Linear(spec.channels[-1] * height * width, spec.hidden),
         nn.ReLU(),
         nn.Linear(spec.hidden, classes),
+    )
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut, He et al., arXiv 1512.03385, figure 2.
+
+    The shortcut is the identity, or a 1x1 convolution where the shape changes (option B there).
+    """
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            *_convolution(before, after, kernel=3, stride=stride),
+            nn.ReLU(),
+            *_convolution(after, after, kernel=3),
+        )
+        same = before == after and stride == 1
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(*_convolution(before, after, kernel=1, stride=stride))
+        )
+        self.activation = nn.ReLU()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Feature maps, (rows, before, height, width) to (rows, after, height / stride, ...)."""
+        outputs: Tensor = self.activation(self.residual(inputs) + self.shortcut(inputs))
+        return outputs
+
+
+def _convolution(before: int, after: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    return [
+        nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(after),
+    ]
+
+
+def _resnet(spec: ResNetSpec, shape: tuple[int, ...], classes: int) -> nn.Module:
+    before = spec.channels[0]
+    layers: list[nn.Module] = [*_convolution(shape[0], before, kernel=3), nn.ReLU()]
+    for stage, (after, blocks) in enumerate(spec.stages):
+        for block in range(blocks):
+            layers.append(BasicBlock(before, after, stride=2 if stage and not block else 1))
+            before = after
+    return nn.Sequential(
+        *layers,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(spec.dropout),
+        nn.Linear(before, classes),
     )

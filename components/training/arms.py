@@ -5,7 +5,9 @@ rows, the *hard-label* arm from the labels alone. All share architecture, initia
 training code, so that a difference between them is a difference of targets.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, assert_never
 
 import torch
@@ -19,9 +21,10 @@ from components.shared.recipe.models import DistillationSpec, StudentSpec
 from components.shared.training.objectives import cross_entropy, distillation_loss
 from components.shared.training.trainer import Loss, fit
 from components.training.selection import (
+    Score,
     best_score,
     hold_out,
-    proportion_standard_error,
+    proportion,
     stratified_folds,
     within_one_standard_error,
 )
@@ -87,12 +90,20 @@ def train_arm(arm: Arm, problem: Problem) -> Trained:
     Raises:
         UserError: training diverged.
     """
+    candidates = choices(arm, problem.student, problem.distillation)
     if arm == "hard_label":
         problem = problem.labelled()
-        selection = _select_by_cross_validation(problem)
+    if len(candidates) == 1:
+        selection = Selection(
+            judge="nothing, since there was one candidate",
+            candidates=[_candidate(arm, candidates[0])],
+            chosen=0,
+        )
+    elif arm == "hard_label":
+        selection = _select_by_cross_validation(problem, candidates)
     else:
-        selection = _select_by_agreement(arm, problem)
-    choice = choices(arm, problem.student, problem.distillation)[selection.chosen]
+        selection = _select_by_agreement(arm, problem, candidates)
+    choice = candidates[selection.chosen]
     network, curve = _train(arm, problem, choice, label=arm)
     return Trained(network, curve, selection)
 
@@ -110,44 +121,43 @@ def choices(arm: Arm, student: StudentSpec, distillation: DistillationSpec) -> l
     ]
 
 
-def _select_by_agreement(arm: Arm, problem: Problem) -> Selection:
+def _select_by_agreement(arm: Arm, problem: Problem, candidates: Sequence[Choice]) -> Selection:
     """Hold out rows, and keep the cheapest candidate that agrees with the teacher about best."""
     generator = torch.Generator().manual_seed(problem.seed)
     fitted, held_out = hold_out(len(problem.inputs), problem.distillation.holdout, generator)
     training, judging = problem.rows(fitted), problem.rows(held_out)
     targets = judging.teacher_logits.argmax(dim=1)
-    candidates = []
-    for choice in choices(arm, problem.student, problem.distillation):
+    scores = []
+    for choice in candidates:
         network, _ = _train(arm, training, choice, label=f"candidate {_name(arm, choice)}")
         share = _share_right(network, judging.inputs, targets)
-        candidates.append(_candidate(arm, choice, share, len(held_out)))
+        scores.append(proportion(share, len(held_out)))
     return Selection(
         judge=f"agreement with the teacher on {len(held_out)} held-out training rows; "
         "the first candidate within one standard error of the best",
-        candidates=candidates,
-        chosen=within_one_standard_error(candidates),
+        candidates=list(map(partial(_candidate, arm), candidates, scores)),
+        chosen=within_one_standard_error(scores),
     )
 
 
-def _select_by_cross_validation(problem: Problem) -> Selection:
+def _select_by_cross_validation(problem: Problem, candidates: Sequence[Choice]) -> Selection:
     """Keep the length with the best cross-validated accuracy on the labelled rows."""
     generator = torch.Generator().manual_seed(problem.seed)
     folds = stratified_folds(problem.labels.cpu(), _FOLDS, generator)
-    candidates = []
-    for choice in choices("hard_label", problem.student, problem.distillation):
+    scores = []
+    for choice in candidates:
         right = 0.0
         for number, (fitted, held_out) in enumerate(folds, start=1):
             label = f"candidate {choice.steps} steps, fold {number} of {len(folds)}"
             network, _ = _train("hard_label", problem.rows(fitted), choice, label)
             judging = problem.rows(held_out)
             right += _share_right(network, judging.inputs, judging.labels) * len(held_out)
-        share = right / len(problem.inputs)
-        candidates.append(_candidate("hard_label", choice, share, len(problem.inputs)))
+        scores.append(proportion(right / len(problem.inputs), len(problem.inputs)))
     return Selection(
         judge=f"accuracy on {len(problem.inputs)} labelled rows, {len(folds)}-fold "
         "cross-validation; the best, since a baseline must be as good as it can be",
-        candidates=candidates,
-        chosen=best_score(candidates),
+        candidates=list(map(partial(_candidate, "hard_label"), candidates, scores)),
+        chosen=best_score(scores),
     )
 
 
@@ -187,14 +197,14 @@ def _share_right(network: Classifier, inputs: Tensor, targets: Tensor) -> float:
     return float((network(inputs).argmax(dim=1) == targets).float().mean())
 
 
-def _candidate(arm: Arm, choice: Choice, score: float, rows: int) -> Candidate:
+def _candidate(arm: Arm, choice: Choice, score: Score | None = None) -> Candidate:
     soft = arm == "student"
     return Candidate(
         steps=choice.steps,
         temperature=choice.temperature if soft else None,
         weight=choice.weight if soft else None,
-        score=score,
-        standard_error=proportion_standard_error(score, rows),
+        score=score.value if score else None,
+        standard_error=score.standard_error if score else None,
     )
 
 

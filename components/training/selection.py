@@ -2,38 +2,44 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from components.shared.bundle import Candidate
-
 _MIN_HELD_OUT = 150
 
 
-def proportion_standard_error(share: float, rows: int) -> float:
-    """Standard error of a share of ``rows`` rows, with one success and one failure added.
+class Score(NamedTuple):
+    """How good a candidate is on held-out rows: a share, and its standard error."""
+
+    value: float
+    standard_error: float
+
+
+def proportion(share: float, rows: int) -> Score:
+    """A share of ``rows`` rows as a score; its standard error has one success and failure added.
 
     The added rows keep it above zero where all rows agree (Agresti & Coull 1998).
     """
     smoothed = (share * rows + 1) / (rows + 2)
-    return math.sqrt(smoothed * (1 - smoothed) / (rows + 2))
+    return Score(share, math.sqrt(smoothed * (1 - smoothed) / (rows + 2)))
 
 
-def within_one_standard_error(candidates: Sequence[Candidate]) -> int:
+def within_one_standard_error(scores: Sequence[Score]) -> int:
     """The first candidate whose score is within one standard error of the best.
 
     The order of the candidates is the order of preference (shorter training first), so that more
     effort has to show more than noise (Breiman et al. 1984, the one-standard-error rule).
     """
-    best = max(candidates, key=lambda candidate: candidate.score)
-    floor = best.score - best.standard_error
-    return next(i for i, candidate in enumerate(candidates) if candidate.score >= floor)
+    best = max(scores, key=lambda score: score.value)
+    floor = best.value - best.standard_error
+    return next(i for i, score in enumerate(scores) if score.value >= floor)
 
 
-def best_score(candidates: Sequence[Candidate]) -> int:
+def best_score(scores: Sequence[Score]) -> int:
     """The candidate with the highest score; the first of equals."""
-    return max(range(len(candidates)), key=lambda i: (candidates[i].score, -i))
+    return max(range(len(scores)), key=lambda i: (scores[i].value, -i))
 
 
 def held_out_size(rows: int, share: float) -> int:

@@ -52,6 +52,9 @@ def run(
     ] = None,
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print every gate of every form of the student.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Run a recipe on this machine: train, measure, judge, and promote or reject."""
@@ -59,7 +62,7 @@ def run(
 
     loaded = _load(recipe, overrides)
     _need("great_expectations", "mlflow", "onnxruntime", "torch")
-    return run_recipe(loaded, output or Path("runs") / loaded.name, tracking_uri, as_json)
+    return run_recipe(loaded, output or Path("runs") / loaded.name, tracking_uri, as_json, explain)
 
 
 @app.command("compile")

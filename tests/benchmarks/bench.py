@@ -1,18 +1,12 @@
-"""``make bench``: the performance targets, measured; writes ``build/bench.json``.
-
-Whole runs of the default recipe, each in a folder of its own, with warm and with cold interpreters
-in turn, so that a machine that drifts is the same for both.
-"""
+"""``make bench``: the performance targets, measured; writes ``build/bench.json``."""
 
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +14,8 @@ from rich.table import Table
 from components.shared.files import write_atomically
 from components.shared.recipe import load_recipe
 from pipelines.local import PRELOAD, LocalRun, run_locally
+from tests.benchmarks import compression, evaluation, latency
+from tests.benchmarks.results import Result, result
 
 ROOT = Path(__file__).parents[2]
 REPETITIONS = 3
@@ -32,28 +28,6 @@ MEASURED_OR_TRAINED = {
     "evaluate_student",
 }
 """Steps whose work is training, labelling or measuring; all else is overhead."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One row of ``build/bench.json``."""
-
-    name: str
-    value: float
-    unit: str
-    better: Literal["higher", "lower"]
-    target: float
-    holds: bool
-    spread: list[float]
-    """Smallest and largest over the repetitions."""
-    how: str
-
-
-def result(name: str, values: list[float], unit: str, target: float, how: str) -> Result:
-    """A figure where lower is better, by its median."""
-    value = statistics.median(values)
-    spread = [round(min(values), 3), round(max(values), 3)]
-    return Result(name, round(value, 3), unit, "lower", target, value <= target, spread, how)
 
 
 def overhead(run: LocalRun) -> float:
@@ -70,8 +44,9 @@ def run_once(preload: dict[str, tuple[str, ...]]) -> LocalRun:
         return run_locally(recipe, Path(folder) / "out", lambda _: None, preload)
 
 
-def measure(report: Callable[[str], None]) -> list[Result]:
-    """Run warm and cold in turn, and compare."""
+def measure_runs(report: Callable[[str], None]) -> list[Result]:
+    """Whole runs of the default recipe, each in a folder of its own, warm and cold in turn, so that
+    a machine that drifts is the same for both."""
     warm, cold = [], []
     for number in range(1, REPETITIONS + 1):
         report(f"run {number} of {REPETITIONS}, warm and cold")
@@ -107,7 +82,12 @@ def main() -> None:
     """Measure, write, and show."""
     console = Console()
     started = time.monotonic()
-    results = measure(console.print)
+    results = [
+        *latency.measure(),
+        *evaluation.measure(console.print),
+        *compression.measure(console.print),
+        *measure_runs(console.print),
+    ]
     rows = [asdict(row) for row in results]
     write_atomically(ROOT / "build" / "bench.json", json.dumps(rows, indent=2) + "\n")
     table = Table("name", "value", "target", "holds", "spread", "how")
@@ -116,7 +96,7 @@ def main() -> None:
         table.add_row(
             row.name,
             f"{row.value:.3g} {row.unit}",
-            f"<= {row.target:g}",
+            f"{'<=' if row.better == 'lower' else '>='} {row.target:g}",
             "yes" if row.holds else "NO",
             spread,
             row.how,

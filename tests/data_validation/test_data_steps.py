@@ -5,6 +5,9 @@ import json
 import pytest
 
 from components.data_validation import steps
+from components.shared.recipe import Recipe, load_recipe
+from components.shared.records import read_record
+from tests.command_line import DIGITS
 
 
 @pytest.fixture
@@ -58,3 +61,34 @@ def test_unknown_field_ends_with_status_2_and_names_it(tmp_path, capsys):
     assert exit_.value.code == 2
     assert "did you mean label?" in capsys.readouterr().out
     assert not (tmp_path / "dataset").exists()
+
+
+def as_kfp_passes_it(value):
+    """Numbers inside mappings arrive as floats."""
+    if isinstance(value, dict):
+        return {key: as_kfp_passes_it(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_kfp_passes_it(inner) for inner in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def test_checked_recipe_is_the_recipe(tmp_path):
+    recipe = load_recipe(DIGITS)
+    sections = as_kfp_passes_it(recipe.model_dump(mode="json", exclude_none=True))
+
+    steps.check_recipe(sections | {"seed": recipe.seed}, tmp_path / "recipe")
+
+    assert read_record(tmp_path / "recipe", Recipe, "recipe") == recipe
+    assert "400.0" not in (tmp_path / "recipe").read_text()
+
+
+def test_parameter_that_was_changed_to_nonsense_ends_with_status_2(tmp_path, capsys):
+    sections = load_recipe(DIGITS).model_dump(mode="json", exclude_none=True)
+    sections["gates"] = {"worst_slice": {"min_accuracy": 0.5}}
+
+    with pytest.raises(SystemExit) as exit_:
+        steps.check_recipe(sections, tmp_path / "recipe")
+
+    assert exit_.value.code == 2
+    assert "gates.worst_slice needs data.slices" in capsys.readouterr().out
+    assert not (tmp_path / "recipe").exists()

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
 from components.data_validation.resolve import resolve
 from components.shared.dataset import Dataset
@@ -140,3 +141,74 @@ def test_rows_named_by_position_are_drawn_as_rows_with_these_ids(tmp_path, spec,
     resolve(spec(path, id="@position"), tmp_path / "position")
 
     assert split_by_id(tmp_path / "position") == split_by_id(tmp_path / "named")
+
+
+def test_slice_columns_are_part_of_manifest_and_digest(tmp_path, spec, write, columns):
+    path = write({**columns, "place": ["here", "there"] * 30})
+    plain = resolve(spec(path), tmp_path / "plain")
+    manifest = resolve(spec(path, slices=["place", "a", "label", "id"]), tmp_path / "sliced")
+
+    assert (plain.slices, manifest.slices) == ([], ["place", "a", "label", "id"])
+    assert manifest.column_types == {**plain.column_types, "place": "string"}
+    assert manifest.digest != plain.digest
+    turned = resolve(spec(path, slices=["a", "place", "label", "id"]), tmp_path / "turned")
+    assert turned.digest != manifest.digest
+
+
+def test_slice_columns_do_not_disturb_the_checks(check, columns):
+    places = {"place": [None, "there"] * 30}
+    assert check({**columns, **places}, slices=["place", "a", "label"]).success
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"slices": ["plaec"]}, r"there is no column 'plaec'.* slice; did you mean 'place'"),
+        ({"slices": ["tags"]}, "the slice column 'tags' is of type .*should hold text, numbers"),
+        (
+            {
+                "uri": "builtin://wine",
+                "input": {"kind": "tabular", "columns": ["alcohol"]},
+                "slices": ["alcohl"],
+            },
+            "builtin://wine: there is no column 'alcohl'.*did you mean 'alcohol'",
+        ),
+        (
+            {
+                "uri": "builtin://digits",
+                "input": {"kind": "image", "size": [1, 8, 8]},
+                "slices": ["image"],
+            },
+            "data.slices: 'image' is the column of images",
+        ),
+    ],
+    ids=["misspelt", "lists", "builtin", "image"],
+)
+def test_slice_column_that_cannot_be_used_is_refused(
+    tmp_path, spec, write, columns, fields, message
+):
+    more = {"place": ["here", "there"] * 30, "tags": [["a"]] * 60}
+    uri = fields.get("uri") or write({**columns, **more})
+    rest = {name: value for name, value in fields.items() if name != "uri"}
+    with pytest.raises(UserError, match=message):
+        resolve(spec(uri, **rest), tmp_path / "dataset")
+
+
+def test_image_folder_has_no_further_columns_to_slice_by(tmp_path, spec):
+    for name in ("cat", "dog"):
+        for number in range(5):
+            path = tmp_path / "pictures" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4)).save(path)
+    image = {"kind": "image", "size": [1, 4, 4]}
+    split = {"by": "random", "test": 0.4}
+    with pytest.raises(UserError, match="there is no column 'camera', which data uses as slice"):
+        resolve(
+            spec(tmp_path / "pictures", input=image, split=split, slices=["camera"]),
+            tmp_path / "dataset",
+        )
+    manifest = resolve(
+        spec(tmp_path / "pictures", input=image, split=split, slices=["label"]),
+        tmp_path / "dataset",
+    )
+    assert manifest.slices == ["label"]

@@ -1,8 +1,10 @@
 """A small data set, and ONNX models of known quality, written in the formats of the pipeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,11 +14,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from components.shared.bundle import BUNDLE, CurvePoint, ModelBundle
+from components.shared.candidates import CandidateDescription, CandidateSet, write_candidates
 from components.shared.dataset import MANIFEST, DatasetManifest, Shard
 from components.shared.deployable import DEPLOYABLE, INPUT_NAME, ONNX_FILE, OUTPUT_NAME, Deployable
 from components.shared.files import digest_of, sha256_file, write_atomically
 from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import MlpSpec, TabularInput
+from components.shared.results import CHAMPION_RECORD, ChampionRecord
 
 CLASSES = ["ant", "bee", "cat"]
 COLUMNS = ["a", "b", "c", "d"]
@@ -42,9 +46,15 @@ MakeModel = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_problem() -> MakeProblem:
-    """Write a resolved data set: test rows and a few labelled ones."""
+    """Write a resolved data set: test rows and a few labelled ones, in one shard or several."""
 
-    def make(folder: Path, test_rows: int = TEST_ROWS, hidden_label: int | None = None) -> Problem:
+    def make(
+        folder: Path,
+        test_rows: int = TEST_ROWS,
+        hidden_label: int | None = None,
+        slices: Sequence[str] = (),
+        shards: int = 1,
+    ) -> Problem:
         generator = np.random.default_rng(7)
         weights = generator.normal(size=(4, 3))
         rows = test_rows + 10
@@ -58,16 +68,17 @@ def make_problem() -> MakeProblem:
                 "id": [f"row-{number}" for number in range(rows)],
                 "label": names,
                 "split": ["test"] * test_rows + ["labelled"] * 10,
+                "region": [("north", "south", None)[number % 3] for number in range(rows)],
                 **{name: inputs[:, position] for position, name in enumerate(COLUMNS)},
             }
         )
         folder.mkdir(parents=True)
-        path = folder / "rows.parquet"
-        pq.write_table(table, path)
-        shard = Shard(
-            path=path.name, rows=rows, bytes=path.stat().st_size, sha256=sha256_file(path)
-        )
-        digest = digest_of([shard.sha256, CLASSES])
+        edges = [rows * number // shards for number in range(shards + 1)]
+        written = [
+            write_shard(folder / f"rows-{low}.parquet", table.slice(low, high - low))
+            for low, high in pairwise(edges)
+        ]
+        digest = digest_of([[shard.sha256 for shard in written], CLASSES, list(slices)])
         manifest = DatasetManifest(
             source="file:///data/insects.parquet",
             id="id",
@@ -75,7 +86,8 @@ def make_problem() -> MakeProblem:
             input=TabularInput(columns=COLUMNS),
             classes=CLASSES,
             column_types={"id": "string", "label": "string", **dict.fromkeys(COLUMNS, "float")},
-            shards=[shard],
+            slices=list(slices),
+            shards=written,
             assignment=None,
             split_column="split",
             split_seed=None,
@@ -86,6 +98,13 @@ def make_problem() -> MakeProblem:
         return Problem(folder, inputs[:test_rows], labels[:test_rows], weights, digest)
 
     return make
+
+
+def write_shard(path: Path, table: pa.Table) -> Shard:
+    """Write rows as a shard beside the manifest."""
+    pq.write_table(table, path)
+    size = path.stat().st_size
+    return Shard(path=path.name, rows=table.num_rows, bytes=size, sha256=sha256_file(path))
 
 
 @pytest.fixture(scope="session")
@@ -143,19 +162,78 @@ def make_model() -> MakeModel:
 
 
 @pytest.fixture(scope="session")
-def arms(
-    problem: Problem, make_model: MakeModel, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """The four trained arms, from the teacher down to the hard-label arm."""
-    root = tmp_path_factory.mktemp("arms")
+def weights(problem: Problem) -> dict[str, np.ndarray]:
+    """Of the four trained arms, from the teacher down to the hard-label arm."""
     noise = np.random.default_rng(1).normal(size=problem.weights.shape)
     scale = {"teacher": 0.0, "student": 0.1, "pseudo_label": 0.2, "hard_label": 1.0}
+    return {arm: problem.weights + size * noise for arm, size in scale.items()}
+
+
+@pytest.fixture(scope="session")
+def arms(
+    problem: Problem,
+    weights: dict[str, np.ndarray],
+    make_model: MakeModel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """The trained arms but the student, which is among the candidates."""
+    root = tmp_path_factory.mktemp("arms")
     return {
-        arm: make_model(
-            root / arm, problem.weights + size * noise, dataset_digest=problem.digest, role=arm
-        )
-        for arm, size in scale.items()
+        arm: make_model(root / arm, weights[arm], dataset_digest=problem.digest, role=arm)
+        for arm in ("teacher", "pseudo_label", "hard_label")
     }
+
+
+@pytest.fixture(scope="session")
+def make_candidates(make_model: MakeModel) -> MakeModel:
+    """Write a candidate set of linear models."""
+
+    def make(
+        folder: Path, forms: Mapping[str, np.ndarray], dataset_digest: str, **difference: Any
+    ) -> Path:
+        for name, values in forms.items():
+            make_model(folder / name, values, dataset_digest=dataset_digest, **difference)
+        made = [
+            CandidateDescription(name=name, how=f"made as {name}", agreement=1.0) for name in forms
+        ]
+        write_candidates(folder, CandidateSet(candidates=made, skipped=[]))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def candidates(
+    problem: Problem,
+    weights: dict[str, np.ndarray],
+    make_candidates: MakeModel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The student as it was trained, alone."""
+    folder = tmp_path_factory.mktemp("candidates")
+    return make_candidates(folder, {"float32": weights["student"]}, problem.digest)
+
+
+@pytest.fixture(scope="session")
+def no_champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What fetch_champion writes where nothing was ever registered."""
+    folder = tmp_path_factory.mktemp("no_champion")
+    record = ChampionRecord(state="first_model", version=None)
+    write_atomically(folder / CHAMPION_RECORD, record.model_dump_json())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_champion(make_model: MakeModel) -> MakeModel:
+    """Write what fetch_champion writes where version 7 is the champion."""
+
+    def make(folder: Path, weights: np.ndarray, **difference: Any) -> Path:
+        make_model(folder, weights, dataset_digest="c" * 64, **difference)
+        record = ChampionRecord(state="present", version="7", dataset_digest="c" * 64)
+        write_atomically(folder / CHAMPION_RECORD, record.model_dump_json())
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
-"""Realistic results for tests of the report: measured by the real metrics, on drawn predictions."""
+"""Realistic results for tests of the report: metrics of drawn predictions, latencies of a drawn
+machine."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import report_draws as draw
 
-from components.evaluation.bounds import wilson_interval
 from components.evaluation.gates import decide
-from components.evaluation.metrics import calibration, confusion_matrix, paired_counts, per_class
 from components.evaluation.report import ReportContext
 from components.shared.bundle import Candidate, CurvePoint, ModelBundle, Selection
 from components.shared.preprocessing import Preprocessing
@@ -16,10 +17,12 @@ from components.shared.recipe.models import CnnSpec, MlpSpec
 from components.shared.results import (
     ArmName,
     ArmResult,
+    CandidateResult,
+    ChampionRecord,
     Decision,
     Evaluation,
-    Latency,
-    Percentile,
+    Noise,
+    SkippedCandidate,
 )
 
 ROWS = 797
@@ -30,10 +33,17 @@ ACCURACY: dict[ArmName, float] = {
     "hard_label": 0.905,
     "pseudo_label": 0.949,
 }
-PARAMETERS = {"teacher": 52_138}
-BYTES = {"teacher": 210_432}
-P50_MS = {"teacher": 0.0602, "student": 0.00612, "hard_label": 0.00607, "pseudo_label": 0.0062}
-GATES = {
+CANDIDATES = {
+    "float32": ("the student as it was trained", 0.951),
+    "float16": ("weights and arithmetic in half precision", 0.9515),
+    "int8_dynamic": ("int8 weights, activations quantised at every call", 0.948),
+    "int8_static": ("int8 weights and activations, 512 calibration rows", 0.9475),
+}
+SKIPPED = SkippedCandidate(
+    name="pruned_channels_50_int8",
+    reason="Its hidden layer would have fewer units than there are classes.",
+)
+GATES: dict[str, object] = {
     "accuracy": {"min": 0.9},
     "retention": {"min": 0.93},
     "champion": {"max_regression": 0.02},
@@ -41,15 +51,24 @@ GATES = {
     "latency": {"p95_ms": 1},
     "size": {"max_bytes": 50_000},
 }
+RECIPE: dict[str, Any] = {
+    "name": "digits",
+    "seed": 0,
+    "data": {"uri": "builtin://digits", "split": {"by": "random", "labelled": 100, "test": 797}},
+    "student": {"model": {"family": "mlp", "hidden": [16]}, "training": {"steps": [400, 1600]}},
+    "distillation": {"temperature": [2, 1], "weight": [0.9, 1.0]},
+    "compression": {"candidates": [{"kind": name} for name in CANDIDATES]},
+    "gates": GATES,
+    "registry": {"model": "digits-student", "alias": "champion"},
+}
 CONTEXT = ReportContext(
-    recipe="digits",
-    seed=0,
+    recipe=RECIPE,
     run_id="20261122-134100-3f9c",
-    model="digits-student",
     source="builtin://digits",
     created=datetime(2026, 11, 22, 13, 41, tzinfo=UTC),
     versions={"ONNX Runtime": "1.31.1", "kubedistill": "0.1.0"},
 )
+FIRST = ChampionRecord(state="first_model", version=None)
 
 
 def make_evaluation(
@@ -58,37 +77,126 @@ def make_evaluation(
     champion_version: str | None = None,
     champion_dataset: str | None = None,
     rows: int = ROWS,
+    candidates: tuple[str, ...] = ("float32",),
+    skipped: tuple[SkippedCandidate, ...] = (),
+    sliced: bool = False,
+    noise: float = 0.04,
+    conditions: tuple[tuple[int, int], ...] = ((1, 1),),
 ) -> Evaluation:
-    """Arms that are right on about as many rows as ``accuracy`` says, mostly on the same rows."""
+    """Models that are right on about as many rows as is asked for, mostly on the same rows.
+
+    Args:
+        accuracy: by arm.
+        classes: their names.
+        champion_version: the champion's version, if it is among the arms.
+        champion_dataset: digest of the data that the champion was trained on.
+        rows: test rows.
+        candidates: names out of :data:`CANDIDATES`.
+        skipped: candidates that could not be made.
+        sliced: whether metrics are broken down by two columns.
+        noise: how much the machine drifted.
+        conditions: batch sizes with threads.
+    """
     classes = classes or [str(digit) for digit in range(10)]
     random = np.random.default_rng(7)
     labels = np.arange(rows) % len(classes)
     hardness = random.random(rows)
-    right = {name: _right(random, hardness, share) for name, share in accuracy.items()}
+    right = {str(name): draw.right(random, hardness, share) for name, share in accuracy.items()}
+    right |= {
+        name: right["student"]
+        if name == "float32"
+        else draw.right(random, hardness, accuracy["student"] + CANDIDATES[name][1] - 0.951)
+        for name in candidates
+    }
+    columns = draw.columns(random, hardness) if sliced else {}
+    drift = np.exp(np.cumsum(random.normal(0, noise, draw.SEGMENTS)))
+
+    def arm(name: str) -> ArmResult:
+        predicted = draw.predicted(random, labels, right[name], len(classes))
+        probabilities = draw.probabilities(random, right[name], predicted, len(classes))
+        return draw.arm(name, labels, probabilities, classes, columns).model_copy(
+            update={"latency": [draw.latency(random, name, drift, *one) for one in conditions]}
+        )
+
+    arms = {name: arm(name) for name in accuracy}
     return Evaluation(
         dataset_digest=DATASET,
         classes=classes,
         rows=rows,
         confidence=0.95,
-        arms={name: _arm(random, name, labels, right[name], classes) for name in accuracy},
-        paired={
-            name: paired_counts(right["student"], right[name])
-            for name in accuracy
-            if name != "student"
-        },
+        arms=arms,
+        paired=draw.paired(right, "student", accuracy),
+        candidates=[
+            CandidateResult(
+                name=name,
+                how=CANDIDATES[name][0],
+                measured=arms["student"] if name == "float32" else arm(name),
+                paired=draw.paired(right, name, accuracy),
+            )
+            for name in candidates
+        ],
+        skipped=list(skipped),
+        noise=Noise(
+            drift=3 * noise, preempted=noise / 4, limit=0.25, attempts=3 if noise > 0.08 else 1
+        ),
+        champion_state="present" if champion_version else "first_model",
         champion_version=champion_version,
         champion_dataset_digest=champion_dataset,
     )
 
 
-def with_champion(dataset: str | None = DATASET) -> Evaluation:
+def with_champion(dataset: str | None = DATASET, **changed: Any) -> Evaluation:
     """The example with version 3 as champion, trained on the given data set."""
-    return make_evaluation({**ACCURACY, "champion": 0.947}, None, "3", dataset)
+    accuracy: dict[ArmName, float] = {**ACCURACY, "champion": 0.947}
+    return make_evaluation(accuracy, champion_version="3", champion_dataset=dataset, **changed)
 
 
-def make_decision(evaluation: Evaluation, **changed: object) -> Decision:
-    """The gates of the digits recipe, with some changed."""
-    return decide(evaluation, Gates.model_validate(GATES | changed))
+def full(**changed: Any) -> Evaluation:
+    """Everything at once: four candidates and one left out, champion, slices, other conditions."""
+    arguments = {
+        "dataset": "ee" * 32,
+        "candidates": tuple(CANDIDATES),
+        "skipped": (SKIPPED,),
+        "sliced": True,
+        "conditions": ((1, 1), (1, 2), (64, 1), (64, 2)),
+    }
+    return with_champion(**arguments | changed)
+
+
+def changed(evaluation: Evaluation, **fields: Any) -> Evaluation:
+    """The same evaluation with some fields of the float32 student changed."""
+    student = evaluation.arms["student"].model_copy(update=fields)
+    candidates = [
+        one.model_copy(update={"measured": student}) if one.name == "float32" else one
+        for one in evaluation.candidates
+    ]
+    arms = {**evaluation.arms, "student": student}
+    return evaluation.model_copy(update={"arms": arms, "candidates": candidates})
+
+
+def champion_record(**changed: Any) -> ChampionRecord:
+    """What is known of version 3."""
+    recipe = {
+        **RECIPE,
+        "seed": 3,
+        "distillation": {"temperature": [4], "weight": [0.9, 1.0]},
+        "compression": {"candidates": [{"kind": "float32"}]},
+    }
+    fields = {
+        "state": "present",
+        "version": "3",
+        "promoted_at": datetime(2026, 9, 3, 8, 2, tzinfo=UTC),
+        "run_id": "20260903-080211-77aa",
+        "dataset_digest": "ee" * 32,
+        "teacher_digest": make_bundles()["teacher"].digest,
+        "recipe": recipe,
+    }
+    return ChampionRecord.model_validate(fields | changed)
+
+
+def make_decision(evaluation: Evaluation, gates: dict[str, object] = GATES) -> Decision:
+    """By the gates of the digits recipe, or others."""
+    return decide(evaluation, Gates.model_validate(gates))
 
 
 def make_bundles(trained_teacher: bool = True) -> dict[ArmName, ModelBundle]:
@@ -135,7 +243,7 @@ def _bundle(
         input=TabularInput(columns=["a"]),
         preprocessing=Preprocessing(mean=[0.0], std=[1.0]),
         classes=["0", "1"],
-        parameters=PARAMETERS.get(role, 1210),
+        parameters=draw.PARAMETERS.get(role, 1210),
         seed=0,
         dataset_digest=DATASET,
         soft_labels_digest="77e0" * 16 if role == "student" else None,
@@ -145,51 +253,4 @@ def _bundle(
             for step, loss in zip(at, losses, strict=True)
         ],
         weights_sha256="aa" * 32,
-    )
-
-
-def _right(random: np.random.Generator, hardness: np.ndarray, share: float) -> np.ndarray:
-    """The easiest rows, with some luck."""
-    blurred = hardness + random.normal(0, 0.025, len(hardness))
-    return blurred < np.quantile(blurred, share)
-
-
-def _arm(
-    random: np.random.Generator,
-    name: ArmName,
-    labels: np.ndarray,
-    right: np.ndarray,
-    classes: list[str],
-) -> ArmResult:
-    rows = len(labels)
-    neighbour = (labels + random.choice([1, 1, 3, 7], rows)) % len(classes)
-    neighbour = np.where(neighbour == labels, (labels + 1) % len(classes), neighbour)
-    predicted = np.where(right, labels, neighbour)
-    floor = 1 / len(classes)
-    sure = floor + (1 - floor) * np.where(right, random.beta(9, 0.7, rows), random.beta(3, 2, rows))
-    probabilities = np.tile((1 - sure)[:, None] / max(len(classes) - 1, 1), (1, len(classes)))
-    probabilities[np.arange(rows), predicted] = sure
-    error, bins = calibration(probabilities, labels)
-    confusion = confusion_matrix(labels, predicted, len(classes))
-    accuracy = float(right.mean())
-    p50 = P50_MS.get(name, 0.0066)
-    return ArmResult(
-        accuracy=accuracy,
-        accuracy_interval=wilson_interval(accuracy, rows, 0.95),
-        rows=rows,
-        per_class=per_class(confusion, classes),
-        confusion=confusion.tolist(),
-        calibration_error=error,
-        calibration=bins,
-        parameters=PARAMETERS.get(name, 1210),
-        size_bytes=BYTES.get(name, 5384),
-        latency_ms=Latency(
-            p50=Percentile(value=p50, upper=p50 * 1.01),
-            p95=Percentile(value=p50 * 1.32, upper=p50 * 1.36),
-            p99=Percentile(value=p50 * 1.9, upper=p50 * 2.2),
-            calls=3000,
-            threads=1,
-        ),
-        model_digest=(name.encode().hex() * 8)[:64],
-        bundle_digest="b" * 64,
     )

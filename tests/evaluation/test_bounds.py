@@ -1,22 +1,22 @@
-"""Bounds against independent implementations, published values and simulation."""
+"""Bounds against independent implementations, published values and exact enumeration."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from components.evaluation.bounds import (
     difference_lower_bound,
-    quantile,
-    quantile_upper_bound,
+    mcnemar,
     ratio_lower_bound,
     wilson_interval,
-    wilson_lower_bound,
 )
 from components.shared.results import PairedCounts
+from tests.evaluation.exact_rates import pass_rate
 
 
 def counts(both: int, only_student: int, only_other: int, neither: int) -> PairedCounts:
@@ -25,34 +25,92 @@ def counts(both: int, only_student: int, only_other: int, neither: int) -> Paire
     )
 
 
+CAVO = counts(59, 6, 16, 80)
+"""Cavo et al. 2012, an example of Fagerland, Lydersen and Laake, Statistical Analysis of
+Contingency Tables, chapter 8; published values are those of their R package contingencytables."""
+CAVO_SWAPPED = counts(59, 16, 6, 80)
+
+
 @pytest.mark.parametrize(("right", "rows"), [(0, 10), (10, 10), (1, 1), (742, 797), (99, 300)])
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
 def test_wilson_agrees_with_scipy(right: int, rows: int, confidence: float) -> None:
     expected = stats.binomtest(right, rows).proportion_ci(confidence, method="wilson")
     found = wilson_interval(right / rows, rows, confidence)
     assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    one_sided = stats.binomtest(right, rows, alternative="greater")
-    expected_bound = one_sided.proportion_ci(confidence, method="wilson").low
-    assert wilson_lower_bound(right / rows, rows, confidence) == pytest.approx(
-        expected_bound, abs=1e-12
+
+
+def test_without_correction_the_difference_bound_is_the_published_tango_interval() -> None:
+    lower = difference_lower_bound(CAVO, 0.975, continuity=0)
+    upper = -difference_lower_bound(CAVO_SWAPPED, 0.975, continuity=0)
+    assert (lower, upper) == pytest.approx((-0.1240, -0.0054), abs=5e-5)
+
+
+def test_without_correction_the_ratio_bound_is_the_published_tang_interval() -> None:
+    lower = ratio_lower_bound(CAVO, 0.975, continuity=0)
+    upper = ratio_lower_bound(CAVO_SWAPPED, 0.975, continuity=0)
+    assert lower is not None
+    assert upper is not None
+    assert (lower, 1 / upper) == pytest.approx((0.7476, 0.9876), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    "table", [CAVO, counts(90, 0, 3, 7), counts(50, 5, 0, 45), counts(900, 12, 20, 68)]
+)
+def test_bounds_solve_the_score_test_with_its_nuisance_fitted_by_a_general_optimiser(
+    table: PairedCounts,
+) -> None:
+    """The closed forms of the restricted estimates, against maximising the likelihood."""
+    z = stats.norm.ppf(0.95)
+    difference, ratio = difference_lower_bound(table, 0.95), ratio_lower_bound(table, 0.95)
+    assert ratio is not None
+    only_other = fitted(table, lambda q: q + difference, max(0, -difference), (1 - difference) / 2)
+    variance = 2 * only_other + difference - difference**2
+    observed = table.only_student - table.only_other - 0.5
+    assert observed - table.rows * difference == pytest.approx(
+        z * math.sqrt(table.rows * variance), rel=1e-4
+    )
+    some = (table.both + table.only_student + table.only_other) / table.rows
+    only_other = fitted(
+        table,
+        lambda q: (some * (ratio - 1) + q) / ratio,
+        max(0, some * (1 - ratio)),
+        some / 2,
+        some,
+    )
+    variance = ratio * (only_other + (some * (ratio - 1) + only_other) / ratio)
+    student, other = table.both + table.only_student, table.both + table.only_other
+    assert student - ratio * other - 0.5 == pytest.approx(
+        z * math.sqrt(table.rows * variance), rel=1e-4
     )
 
 
-def test_difference_bound_agrees_with_a_published_example() -> None:
-    """Cavo et al. 2012 in Fagerland, Lydersen and Laake, Statistical Analysis of Contingency
-    Tables, chapter 8: the two-sided 95 % Bonett-Price interval is -0.1195 to -0.0032."""
-    table = counts(59, 6, 16, 80)
-    swapped = counts(59, 16, 6, 80)
-    assert difference_lower_bound(table, 0.975) == pytest.approx(-0.1195, abs=5e-5)
-    assert -difference_lower_bound(swapped, 0.975) == pytest.approx(-0.0032, abs=5e-5)
+def fitted(
+    table: PairedCounts,
+    student_of: Callable[[float], float],
+    low: float,
+    high: float,
+    some: float = 0,
+) -> float:
+    """The most likely share of rows on which only the other is right, between two limits.
 
+    Args:
+        student_of: the share on which only the student is right, given that one.
+        some: share on which either is right, where the hypothesis leaves it free; else 0.
+    """
 
-def test_ratio_bound_is_just_below_the_plain_wald_bound() -> None:
-    table = counts(59, 6, 16, 80)
-    plain = 65 / 75 * math.exp(-stats.norm.ppf(0.95) * math.sqrt(22 / (65 * 75)))
-    bound = ratio_lower_bound(table, 0.95)
-    assert bound is not None
-    assert plain - 0.005 < bound < plain
+    def surprise(only_other: float) -> float:
+        only_student = student_of(only_other)
+        terms = [(table.only_other, only_other), (table.only_student, only_student)]
+        if some:
+            terms.append((table.both, some - only_other - only_student))
+        else:
+            terms.append((table.both + table.neither, 1 - only_other - only_student))
+        return -sum(count * math.log(max(share, 1e-300)) for count, share in terms if count)
+
+    found = optimize.minimize_scalar(
+        surprise, bounds=(low, high), method="bounded", options={"xatol": 1e-12}
+    )
+    return min((low, float(found.x), high), key=surprise)
 
 
 def test_models_that_never_disagree_are_not_surely_equal() -> None:
@@ -63,34 +121,51 @@ def test_models_that_never_disagree_are_not_surely_equal() -> None:
     assert -0.05 < difference_lower_bound(same, 0.95) < 0
 
 
-def test_ratio_bound_where_a_model_is_never_right() -> None:
+def test_bounds_of_models_that_are_never_or_always_right() -> None:
     assert ratio_lower_bound(counts(0, 0, 7, 3), 0.95) == 0
     assert ratio_lower_bound(counts(0, 7, 0, 3), 0.95) is None
+    assert difference_lower_bound(counts(0, 0, 10, 0), 0.95) == -1
+    assert 0.4 < difference_lower_bound(counts(0, 10, 0, 0), 0.95) < 1
 
 
-@pytest.mark.parametrize("rows", [200, 797])
+@pytest.mark.parametrize("confidence", [0.95, 0.9875])
 @pytest.mark.parametrize(
-    ("both", "only_student", "only_other"),
-    [(0.90, 0.02, 0.04), (0.70, 0.10, 0.10), (0.85, 0.05, 0.01), (0.50, 0.05, 0.20)],
+    ("discordance", "margin"),
+    [
+        (discordance, margin)
+        for margin in (0.005, 0.01, 0.02, 0.03)
+        for discordance in (0.01, 0.02, 0.05, 0.1, 0.2)
+        if discordance >= margin
+    ],
 )
-def test_paired_bounds_hold_as_often_as_they_say(
-    rows: int, both: float, only_student: float, only_other: float
+def test_student_that_is_worse_by_the_margin_passes_no_more_often_than_the_level_says(
+    discordance: float, margin: float, confidence: float
 ) -> None:
-    generator = np.random.default_rng(rows)
-    shares = [both, only_student, only_other, 1 - both - only_student - only_other]
-    tables = [counts(*map(int, table)) for table in generator.multinomial(rows, shares, size=2000)]
-    difference = only_student - only_other
-    ratio = (both + only_student) / (both + only_other)
-    held = [difference_lower_bound(table, 0.95) <= difference for table in tables]
-    assert 0.93 < np.mean(held) < 0.99
-    held = [(ratio_lower_bound(table, 0.95) or 0) <= ratio for table in tables]
-    assert 0.93 < np.mean(held) < 0.99
+    """By exact enumeration: no simulation, no tolerance."""
+    for rows in (100, 250, 797, 2000):
+        assert pass_rate(rows, discordance, -margin, margin, confidence) <= 1 - confidence
 
 
-@given(
-    table=st.tuples(*[st.integers(0, 400)] * 4).filter(any),
-    confidence=st.floats(0.55, 0.95),
-)
+@pytest.mark.parametrize("rows", [100, 797])
+@pytest.mark.parametrize("only_student", [0.0, 0.01, 0.04])
+@pytest.mark.parametrize(("accuracy", "ratio"), [(0.95, 0.98), (0.9, 0.95), (0.8, 0.9)])
+def test_ratio_bound_holds_as_often_as_it_says(
+    rows: int, only_student: float, accuracy: float, ratio: float
+) -> None:
+    """5 % nominal, and three binomial errors of 2,000 samples."""
+    only_other = accuracy * (1 - ratio) + only_student
+    shares = [accuracy - only_other, only_student, only_other, 1 - accuracy - only_student]
+    samples = np.random.default_rng(rows).multinomial(rows, shares, size=2000)
+    bounds = [ratio_lower_bound(counts(*map(int, sample)), 0.95) or 0 for sample in samples]
+    assert np.mean(np.array(bounds) >= ratio) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+tables = st.tuples(*[st.integers(0, 400)] * 4).filter(any)
+
+
+@given(table=tables, confidence=st.floats(0.55, 0.9999))
+@example(table=(0, 0, 1, 0), confidence=0.9999)
+@example(table=(100, 0, 0, 0), confidence=0.999)
 def test_paired_bounds_rise_when_the_student_gets_one_more_row_right(
     table: tuple[int, int, int, int], confidence: float
 ) -> None:
@@ -102,40 +177,30 @@ def test_paired_bounds_rise_when_the_student_gets_one_more_row_right(
         better.append(counts(both + 1, only_student, only_other - 1, neither))
     before = counts(*table)
     for after in better:
-        assert difference_lower_bound(after, confidence) >= difference_lower_bound(
-            before, confidence
-        )
+        low, high = (difference_lower_bound(one, confidence) for one in (before, after))
+        assert high >= low - 1e-12
         low, high = ratio_lower_bound(before, confidence), ratio_lower_bound(after, confidence)
-        assert low is None or (high is not None and high >= low)
+        assert low is None or (high is not None and high >= low - 1e-12)
 
 
-@pytest.mark.parametrize("size", [1, 58, 59, 100, 298, 299, 3000, 20_000])
-@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
-@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.999])
-def test_quantile_bound_is_the_first_order_statistic_that_is_sure_enough(
-    size: int, share: float, confidence: float
+@given(table=tables, confidence=st.floats(0.55, 0.99))
+def test_paired_bounds_lie_below_what_was_observed(
+    table: tuple[int, int, int, int], confidence: float
 ) -> None:
-    bound = quantile_upper_bound(range(size), share, confidence)
-    certainty = stats.binom.cdf(np.arange(size), size, share)
-    expected = int(np.argmax(certainty >= confidence)) if certainty[-1] >= confidence else math.inf
-    assert bound == expected
+    both, only_student, only_other, _ = table
+    assume(both + only_other)
+    found = counts(*table)
+    assert difference_lower_bound(found, confidence) >= -1
+    assert difference_lower_bound(found, confidence) <= (only_student - only_other) / found.rows
+    ratio = ratio_lower_bound(found, confidence)
+    assert ratio is not None
+    assert 0 <= ratio <= (both + only_student) / (both + only_other) + 1e-12
 
 
-def test_quantile_bound_holds_as_often_as_it_says() -> None:
-    generator = np.random.default_rng(3)
-    truth = stats.lognorm.ppf(0.95, s=1)
-    samples = np.sort(generator.lognormal(size=(2000, 300)), axis=1)
-    held = [quantile_upper_bound(sample, 0.95, 0.95) >= truth for sample in samples]
-    assert 0.945 < np.mean(held) < 0.98
-
-
-@given(
-    sample=st.lists(st.floats(0, 1e6), min_size=1, max_size=400).map(sorted),
-    share=st.sampled_from([0.5, 0.95, 0.99]),
-)
-def test_quantile_is_an_element_and_never_above_its_bound(
-    sample: list[float], share: float
-) -> None:
-    value = quantile(sample, share)
-    assert value == np.quantile(sample, share, method="inverted_cdf")
-    assert value <= quantile_upper_bound(sample, share, 0.95)
+def test_mcnemar_agrees_with_a_published_example_and_with_scipy() -> None:
+    assert mcnemar(CAVO) == pytest.approx(0.052479, abs=5e-7)
+    for student, other in ((0, 0), (0, 1), (0, 5), (7, 7), (3, 40), (1000, 1100)):
+        both = student + other
+        expected = stats.binomtest(student, both).pvalue if both else 1.0
+        assert mcnemar(counts(5, student, other, 5)) == pytest.approx(expected, rel=1e-9)
+        assert mcnemar(counts(5, other, student, 5)) == pytest.approx(expected, rel=1e-9)

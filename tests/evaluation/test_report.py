@@ -1,86 +1,16 @@
-import dataclasses
-import html
-import json
-import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from html.parser import HTMLParser
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import report_example as example
+from report_draws import SEGMENTS
+from report_page import Page, render
 
-from components.evaluation import formatting, statements
-from components.evaluation.chart_labels import Box, Request, place
-from components.evaluation.chart_panels import thin
-from components.evaluation.chart_tradeoff import spread
-from components.evaluation.charts import linear_ticks, log_ticks, tag
-from components.evaluation.report import render_report
-from components.shared.bundle import CurvePoint
-from components.shared.results import Evaluation, PairedCounts
+from components.evaluation import formatting
+from components.evaluation.listing import listed
+from components.evaluation.report import ReportContext, render_report
+from components.shared.results import Evaluation, SkippedCandidate
 
 HOSTILE = "<script>alert('x')</script>"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
-APART = {"td", "th", "dt", "dd", "p", "h2", "h3", "li"}
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-class Page(HTMLParser):
-    """The elements of a page, with their attributes and the text inside."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.source = source
-        self.elements: list[tuple[str, dict[str, str], list[str]]] = []
-        self._open: list[tuple[str, dict[str, str], list[str]]] = []
-        self.unbalanced: list[str] = []
-        self.feed(source)
-        self.close()
-        self.unbalanced += [element[0] for element in self._open]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = (tag, {key: value or "" for key, value in attrs}, [])
-        self.elements.append(element)
-        if tag in APART:
-            self.handle_data(" ")
-        if tag not in VOID:
-            self._open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {key: value or "" for key, value in attrs}, []))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self._open or self._open.pop()[0] != tag:
-            self.unbalanced.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        for _, _, text in self._open:
-            text.append(data)
-
-    def all(self, tag: str, **attributes: str) -> list[tuple[str, dict[str, str], str]]:
-        """Elements by tag and attributes (``class`` as one of its words), with their text."""
-        wanted = {key.rstrip("_"): value for key, value in attributes.items()}
-        return [
-            (name, found, " ".join("".join(text).split()))
-            for name, found, text in self.elements
-            if name == tag
-            and all(
-                value in found.get(key, "").split() if key == "class" else found.get(key) == value
-                for key, value in wanted.items()
-            )
-        ]
-
-    def text(self, tag: str, **attributes: str) -> str:
-        """Text of the only element that fits."""
-        (element,) = self.all(tag, **attributes)
-        return element[2]
-
-
-def render(evaluation: Evaluation, **gates: object) -> Page:
-    decision = example.make_decision(evaluation, **gates)
-    return Page(render_report(evaluation, decision, example.make_bundles(), example.CONTEXT))
 
 
 @pytest.fixture(scope="module")
@@ -90,32 +20,56 @@ def promoted() -> Page:
 
 @pytest.fixture(scope="module")
 def rejected() -> Page:
-    return render(example.with_champion(), latency={"p95_ms": 0.00001})
+    return render(
+        example.with_champion(),
+        example.champion_record(),
+        gates=example.GATES | {"latency": {"p95_ms": 1e-5}},
+    )
 
 
-def test_sections_come_in_the_order_in_which_they_are_asked_for(promoted: Page) -> None:
-    sections = [attributes.get("id") for _, attributes, _ in promoted.all("section")]
-    assert sections == [
+@pytest.fixture(scope="module")
+def full() -> Page:
+    return render(example.full(), example.champion_record())
+
+
+def sections(page: Page) -> list[str | None]:
+    return [attributes.get("id") for _, attributes, _ in page.all("section")]
+
+
+def test_first_model_of_one_form_has_no_section_without_something_to_say(promoted: Page) -> None:
+    assert sections(promoted) == [
         "verdict",
         "distillation",
         None,
         "tradeoff",
         "gates",
-        "arms",
-        "curves",
-        "candidates",
-        "confusion",
+        "changes",
+        "models",
+        "latency",
         "calibration",
+        "confusion",
+        "curves",
+        "settings",
         "provenance",
     ]
     assert promoted.unbalanced == []
     assert promoted.text("h1") == "Promotion earned"
+    assert promoted.all("path", class_="front") == []
+    assert "Other conditions" not in promoted.text("section", id="latency")
+    assert "Each bound holds at 95 % confidence." in promoted.text("section", id="gates")
+
+
+def test_candidates_champion_and_slices_have_sections_where_there_are_any(full: Page) -> None:
+    extra = [name for name in sections(full) if name in {"candidates", "champion", "slices"}]
+    assert extra == ["candidates", "champion", "slices"]
+    assert full.unbalanced == []
+    assert "Other conditions" in full.text("section", id="latency")
 
 
 def test_failing_gate_is_named_with_its_figures_before_anything_else(rejected: Page) -> None:
     assert rejected.text("h1") == "Rejected"
     (failures,) = rejected.all("ul", class_="failures")
-    assert failures[2].startswith("gates.latency.p95_ms observed 8.08 µs bound 8.32 µs")
+    assert failures[2].startswith("gates.latency.p95_ms observed 8.82 µs bound 9.36 µs")
     assert "must be at most 10 ns" in failures[2]
     body = rejected.source[rejected.source.index("<h1") :]
     assert body.index("gates.latency.p95_ms") < body.index("Did distillation help")
@@ -137,20 +91,34 @@ def test_page_refers_to_nothing_outside_of_it_and_runs_nothing(rejected: Page) -
 
 @pytest.mark.parametrize("classes", [10, 40])
 def test_hostile_names_stay_text(classes: int) -> None:
-    evaluation = example.make_evaluation(classes=[f"{HOSTILE}{n}" for n in range(classes)])
-    context = dataclasses.replace(
-        example.CONTEXT,
-        recipe=HOSTILE,
+    skipped = SkippedCandidate(name=HOSTILE, reason=HOSTILE)
+    evaluation = example.full(classes=[f"{HOSTILE}{n}" for n in range(classes)], skipped=(skipped,))
+    slices = [
+        one.model_copy(update={"column": HOSTILE, "value": f"{HOSTILE}{n}"})
+        for n, one in enumerate(evaluation.arms["student"].slices)
+    ]
+    hostile = [
+        one.model_copy(
+            update={
+                "how": HOSTILE,
+                "measured": one.measured.model_copy(update={"slices": slices}),
+            }
+        )
+        for one in evaluation.candidates
+    ]
+    evaluation = evaluation.model_copy(update={"candidates": hostile})
+    context = ReportContext(
+        recipe={**example.RECIPE, "name": HOSTILE, HOSTILE: HOSTILE},
         run_id=f'"{HOSTILE}',
-        model=HOSTILE,
         source=HOSTILE,
-        digests={HOSTILE: HOSTILE},
+        created=example.CONTEXT.created,
         versions={HOSTILE: HOSTILE},
     )
     decision = example.make_decision(evaluation)
     decision = decision.model_copy(
         update={
             "summary": HOSTILE,
+            "warnings": [HOSTILE],
             "verdict": "reject",
             "checks": [
                 check.model_copy(update={"reason": HOSTILE, "passed": False})
@@ -158,27 +126,26 @@ def test_hostile_names_stay_text(classes: int) -> None:
             ],
         }
     )
-    page = Page(render_report(evaluation, decision, example.make_bundles(), context))
+    champion = example.champion_record(version=HOSTILE)
+    bundles = example.make_bundles()
+    page = Page(render_report(evaluation, decision, bundles, champion, context))
     assert page.all("script") == []
     assert page.unbalanced == []
     assert page.text("p", class_="summary") == HOSTILE
     assert f"{HOSTILE}1" in " ".join(text for _, _, text in page.all("th", class_="name"))
 
 
-def test_svg_helper_escapes_text_and_attributes() -> None:
-    assert tag("text", "<b>", fill='"&') == '<text fill="&#34;&amp;">&lt;b&gt;</text>'
-
-
-@pytest.mark.parametrize("champion", [False, True])
-def test_every_arm_is_labelled_in_both_charts(champion: bool) -> None:
-    evaluation = example.with_champion() if champion else example.make_evaluation()
+@pytest.mark.parametrize("build", [example.make_evaluation, example.with_champion, example.full])
+def test_every_model_is_labelled_in_both_charts(build: Callable[[], Evaluation]) -> None:
+    evaluation = build()
     page = render(evaluation)
-    for name in evaluation.arms:
-        labels = page.all("g", class_="arm-label", **{"data-arm": name})
-        assert len(labels) == 2, name
-        assert formatting.percent(evaluation.arms[name].accuracy).split()[0] in labels[0][2]
-    table = page.all("table")[1][2]
-    assert ("Champion v3" in table) is champion
+    models = listed(evaluation, example.make_decision(evaluation))
+    assert len({model.key for model in models}) == len(models)
+    for model in models:
+        wide, _ = page.all("g", class_="arm-label", **{"data-model": model.key})
+        assert model.title in wide[2]
+        assert formatting.percent(model.result.accuracy).split()[0] in wide[2]
+        assert formatting.size(model.result.size_bytes).split()[0] in wide[2]
 
 
 def test_gates_are_lines_in_the_chart_or_named_at_its_edge(promoted: Page, rejected: Page) -> None:
@@ -188,7 +155,7 @@ def test_gates_are_lines_in_the_chart_or_named_at_its_edge(promoted: Page, rejec
     assert titles(promoted) == {
         "gate: accuracy 90 %",
         "gate: 93 % of the teacher",
-        "gate: p95 1 ms",
+        "gate: p95 1 ms →",
     }
     assert "← gate: p95 10 ns" in titles(rejected)
 
@@ -197,7 +164,8 @@ def test_every_chart_has_title_and_description_of_its_own(rejected: Page) -> Non
     identities = [a["id"] for _, a, _ in rejected.elements if "id" in a]
     assert len(identities) == len(set(identities))
     charts = rejected.all("svg", role="img")
-    assert len(charts) == 1 + 2 + 4 + 2
+    gap, tradeoff, champion, latencies, reliability, curves = 1, 2, 1, 5, 2, 4
+    assert len(charts) == gap + tradeoff + champion + latencies + reliability + curves
     for _, attributes, _ in charts:
         for identity in attributes["aria-labelledby"].split():
             words = [
@@ -228,29 +196,20 @@ def test_class_that_is_never_predicted_has_a_dash_for_precision() -> None:
     evaluation = example.make_evaluation()
     student = evaluation.arms["student"]
     never = student.per_class[0].model_copy(update={"precision": None, "f1": None})
-    student = student.model_copy(update={"per_class": [never, *student.per_class[1:]]})
-    page = render(evaluation.model_copy(update={"arms": {**evaluation.arms, "student": student}}))
+    page = render(example.changed(evaluation, per_class=[never, *student.per_class[1:]]))
     (table,) = page.all("table", class_="classes")
     assert f"0 80 {formatting.MISSING}" in table[2]
 
 
 def test_teacher_of_another_run_has_no_curve_and_the_page_says_so() -> None:
-    evaluation = example.make_evaluation()
-    page = Page(
-        render_report(
-            evaluation,
-            example.make_decision(evaluation),
-            example.make_bundles(trained_teacher=False),
-            example.CONTEXT,
-        )
-    )
+    page = render(example.make_evaluation(), bundles=example.make_bundles(trained_teacher=False))
     assert "this run did not train it" in page.text("section", id="curves")
     assert page.all("title", id="curve-teacher-title") == []
     assert page.all("title", id="curve-student-title")
 
 
-def test_chosen_candidate_is_marked_with_its_judge(promoted: Page) -> None:
-    section = promoted.text("section", id="candidates")
+def test_chosen_setting_is_marked_with_its_judge(promoted: Page) -> None:
+    section = promoted.text("section", id="settings")
     assert "agreement with the teacher on 150 held-out training rows" in section
     rows = [text for _, _, text in promoted.all("tr", class_="chosen")]
     assert rows[0] == "✓chosen 1,600 2 1 94.4 % ± 1.6 %"
@@ -271,31 +230,6 @@ def test_no_gap_is_said_plainly_and_drawn_nowhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hard", "headline"),
-    [
-        (0.905, "Yes, distillation helped."),
-        (0.946, "Perhaps: the student is ahead of labels alone, but not beyond chance."),
-        (0.954, "No, distillation did not help here."),
-        (0.985, "No, distillation made the student worse."),
-    ],
-)
-def test_headline_says_no_more_than_the_paired_counts(hard: float, headline: str) -> None:
-    evaluation = example.make_evaluation({**example.ACCURACY, "hard_label": hard})
-    assert statements.distillation(evaluation).headline == headline
-
-
-def test_comparison_is_level_until_the_bounds_leave_out_zero() -> None:
-    counts = PairedCounts(both=90, only_student=6, only_other=2, neither=2)
-    level = statements.compare(counts, 0.95)
-    assert (level.difference, level.standing) == (0.04, "level")
-    assert level.lower < 0 < level.upper
-    many = PairedCounts(both=900, only_student=60, only_other=20, neither=20)
-    assert statements.compare(many, 0.95).standing == "ahead"
-    turned = PairedCounts(both=900, only_student=20, only_other=60, neither=20)
-    assert statements.compare(turned, 0.95).standing == "behind"
-
-
-@pytest.mark.parametrize(
     ("trained_on", "note"),
     [
         (example.DATASET, None),
@@ -306,10 +240,11 @@ def test_comparison_is_level_until_the_bounds_leave_out_zero() -> None:
 def test_champion_that_may_have_seen_the_test_rows_is_flagged(
     trained_on: str | None, note: str | None
 ) -> None:
-    provenance = render(example.with_champion(trained_on)).text("section", id="provenance")
-    assert "version 3" in provenance
-    assert (note is None) == ("Read the champion's accuracy with care" not in provenance)
-    assert note is None or note in provenance
+    page = render(example.with_champion(trained_on), example.champion_record())
+    champion = page.text("section", id="champion")
+    assert "version 3" in page.text("section", id="provenance")
+    assert (note is None) == ("Read the champion's accuracy with care" not in champion)
+    assert note is None or note in champion
 
 
 def test_provenance_holds_every_digest(promoted: Page) -> None:
@@ -323,155 +258,21 @@ def test_provenance_holds_every_digest(promoted: Page) -> None:
     ):
         assert digest in provenance
     assert "builtin://digits" in provenance
-    assert "none: there was no champion" in provenance
+    assert "none: it was the first model" in provenance
 
 
 def test_figures_that_are_not_finite_are_named_and_not_drawn() -> None:
     evaluation = example.make_evaluation()
-    student = evaluation.arms["student"]
+    measured = evaluation.arms["student"].latency_ms
     nan = float("nan")
-    slow = student.latency_ms.p95.model_copy(update={"value": nan, "upper": nan})
-    latency = student.latency_ms.model_copy(update={"p50": slow, "p95": slow, "p99": slow})
-    student = student.model_copy(update={"latency_ms": latency})
-    page = render(evaluation.model_copy(update={"arms": {**evaluation.arms, "student": student}}))
+    slow = measured.p95.model_copy(
+        update={"value": nan, "upper": nan, "segments": [nan] * SEGMENTS}
+    )
+    latency = measured.model_copy(update={"p50": slow, "p95": slow, "p99": slow})
+    page = render(example.changed(evaluation, latency=[latency]))
     assert page.text("h1") == "Rejected"
     assert "Latency, p95 not finite" in page.text("ul", class_="tiles")
-    assert page.all("g", class_="arm-label", **{"data-arm": "student"}) == []
+    assert page.all("g", class_="arm-label", **{"data-model": "float32"}) == []
+    assert page.all("g", class_="arm-label", **{"data-model": "teacher"})
+    assert "No segment has a finite latency" in page.text("section", id="latency")
     assert '"nan"' not in page.source
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (formatting.percent(0.945), "94.5 %"),
-        (formatting.percent(None), "—"),
-        (formatting.percent(float("inf")), "not finite"),
-        (formatting.points(0.046), "+4.6 points"),
-        (formatting.points(-0.0001), "0.0 points"),
-        (formatting.points(-0.012), "\u22121.2 points"),
-        (formatting.latency(0.0123), "12.3 µs"),
-        (formatting.latency(0.0062), "6.20 µs"),
-        (formatting.latency(0.00001), "10.0 ns"),
-        (formatting.latency(0.99996), "1.00 ms"),
-        (formatting.latency(12_345), "12.3 s"),
-        (formatting.short(formatting.latency(1)), "1 ms"),
-        (formatting.short(formatting.latency(100)), "100 ms"),
-        (formatting.size(5384), "5.4 kB"),
-        (formatting.size(210_432), "210 kB"),
-        (formatting.size(999), "999 B"),
-        (formatting.gate_value("gates.champion.max_regression", -0.02), "\u22122.0 points"),
-        (formatting.gate_value("gates.calibration.max", 0.05), "0.05"),
-        (formatting.interval(0.934, 0.964), "93.4 to 96.4 %"),
-    ],
-)
-def test_numbers_read_as_people_write_them(text: str, expected: str) -> None:
-    assert text.replace("\u00a0", " ") == expected
-
-
-def test_ticks_are_round_and_inside() -> None:
-    assert linear_ticks(0.87, 0.975, 6) == [0.88, 0.9, 0.92, 0.94, 0.96]
-    assert log_ticks(0.004, 1.5, 6) == pytest.approx([0.01, 0.03, 0.1, 0.3, 1])
-    assert log_ticks(0.0051, 0.0079, 6) == []
-
-
-def test_points_at_one_place_are_spread_and_keep_their_order() -> None:
-    moved = spread([100.0, 101.0, 99.0, 300.0], 17)
-    assert moved == [100.0, 117.0, 83.0, 300.0]
-    crowd = spread([0.0, 10.0, 25.0, 26.0, 60.0], 17)
-    assert all(b - a >= 17 - 1e-9 for a, b in pairwise(sorted(crowd)))
-
-
-def test_labels_of_points_at_one_place_cover_nothing() -> None:
-    area = Box(0, 0, 400, 300)
-    points = [Request(100 + 17 * n, 150, 90, 30) for n in range(5)]
-    drawn = [Box(point.x - 5, 100, 10, 100) for point in points]
-    labels = place(points, drawn, area)
-    for position, label in enumerate(labels):
-        assert not any(label.overlaps(other, 0) for other in labels[position + 1 :] + drawn)
-        assert label.x >= 0
-        assert label.x + label.width <= 400
-
-
-def test_long_curves_are_thinned_to_their_means() -> None:
-    curve = [CurvePoint(step=step, loss=float(step)) for step in range(1, 1001)]
-    thinned = thin(curve, 100)
-    assert len(thinned) == 100
-    assert thinned[0] == CurvePoint(step=10, loss=5.5)
-    assert thinned[-1].step == 1000
-
-
-MEASURE = """
-<script>
-addEventListener("load", () => {
-  const results = [...document.querySelectorAll("iframe")].map(frame => {
-    const page = frame.contentDocument, seen = frame.contentWindow;
-    const labels = page.querySelectorAll(".arm-label, .gate-title");
-    const boxes = [...labels].map(e => e.getBoundingClientRect())
-      .filter(b => b.width > 0);
-    const clash = boxes.some((a, i) => boxes.slice(i + 1).some(b =>
-      a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom));
-    const outside = [...page.querySelectorAll("main *")].filter(e => !e.closest(".scroll, .hidden"))
-      .filter(e => { const b = e.getBoundingClientRect();
-        return b.width > 0 && (b.left < -1 || b.right > seen.innerWidth + 1); })
-      .map(e => e.outerHTML.slice(0, 120));
-    return { page: frame.title, width: seen.innerWidth, scroll: page.documentElement.scrollWidth,
-      labels: boxes.length, clash, outside };
-  });
-  document.body.innerHTML = "<pre></pre>";
-  document.querySelector("pre").textContent = JSON.stringify(results);
-});
-</script>
-"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to render with")
-def test_nothing_overflows_or_overlaps_in_a_browser(tmp_path: Path) -> None:
-    long_names = [f"Sphyrna-lewini-with-a-name-of-one-word-{n:03d}" for n in range(100)]
-    tie = dict.fromkeys(example.ACCURACY, 0.95)
-    pages = {
-        "champion, rejected": render(example.with_champion("ee" * 32), latency={"p95_ms": 1e-5}),
-        "hundred classes": render(example.make_evaluation(classes=long_names)),
-        "25 classes": render(example.make_evaluation(classes=long_names[:25])),
-        "two classes, all arms alike": render(
-            example.make_evaluation({**tie, "champion": 0.95}, ["no", "yes"], "12")
-        ),
-    }
-    measured = list(_measure(tmp_path, pages, widths=(390, 768, 1440)))
-    assert len(measured) == len(pages) * 3
-    for result in measured:
-        assert result["scroll"] <= result["width"], result
-        assert result["outside"] == [], result
-        assert result["labels"] >= 4, result
-        assert not result["clash"], result
-
-
-def _measure(folder: Path, pages: dict[str, Page], widths: tuple[int, ...]) -> Iterator[dict]:
-    """Lay the pages out in frames of some widths, which a window could not be as narrow as."""
-    frames = [
-        f'<iframe title="{title}" style="width:{width}px;height:900px;border:0" '
-        f'srcdoc="{html.escape(page.source)}"></iframe>'
-        for title, page in pages.items()
-        for width in widths
-    ]
-    wrapper = folder / "frames.html"
-    wrapper.write_text(f"<!DOCTYPE html><meta charset=utf-8>{MEASURE}<body>{''.join(frames)}")
-    assert CHROMIUM is not None
-    command = [
-        CHROMIUM,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={folder / 'profile'}",
-        "--dump-dom",
-        wrapper.as_uri(),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r"<pre>(\[.*\])</pre>", done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    yield from json.loads(html.unescape(found[1]))

@@ -23,6 +23,7 @@ def test_every_component_has_its_own_file_that_kfp_loads() -> None:
         names.add(component.name)
         assert component.description, f"{path} has no description"
     assert names == {
+        "check-recipe",
         "resolve-dataset",
         "validate-data",
         "train-teacher",
@@ -32,6 +33,7 @@ def test_every_component_has_its_own_file_that_kfp_loads() -> None:
         "fetch-champion",
         "evaluate-student",
         "decide-promotion",
+        "report-results",
         "register-student",
     }
 
@@ -56,6 +58,7 @@ def test_steps_that_read_or_change_the_outside_world_are_not_cached(digits_recip
     tasks = pipeline(digits_recipe)["root"]["dag"]["tasks"]
     cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
     assert cached == {
+        "check-recipe",
         "validate-data",
         "train-teacher",
         "generate-soft-labels",
@@ -83,6 +86,11 @@ def test_cached_step_has_the_digest_of_each_artifact_in_its_cache_key(
             value["taskOutputArtifact"]["producerTask"] for value in inputs["artifacts"].values()
         }
         assert producers == digests, name
+
+
+def test_nothing_is_read_before_the_recipe_is_checked(digits_recipe: Recipe) -> None:
+    tasks = pipeline(digits_recipe)["root"]["dag"]["tasks"]
+    assert tasks["resolve-dataset"]["dependentTasks"] == ["check-recipe"]
 
 
 def test_nothing_trains_before_the_data_are_validated(digits_recipe: Recipe) -> None:

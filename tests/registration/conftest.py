@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
-from pipeline_run_files import RECIPE, REGISTRY, PipelineRun, write_pipeline_run
+from pipeline_run_files import PipelineRun, write_pipeline_run
 
 from components.registration import steps
 from components.registration.client import connect
@@ -30,9 +30,7 @@ class Tracking:
         return write_pipeline_run(self.folder / "runs" / run_id, run_id, **fields)
 
     def register(self, run: PipelineRun) -> Registration:
-        return steps.register_student(
-            run.inputs, RECIPE, REGISTRY, self.uri, run.run_id, run.output
-        )
+        return steps.register_student(run.inputs, self.uri, run.run_id, run.output)
 
     def promoted(self, run_id: str, **fields: object) -> PipelineRun:
         run = self.write(run_id, **fields)

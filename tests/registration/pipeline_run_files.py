@@ -22,19 +22,24 @@ from components.shared.dataset import MANIFEST, DatasetManifest, Shard
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE, Deployable
 from components.shared.files import digest_of, sha256_bytes, sha256_file, write_atomically
 from components.shared.preprocessing import Preprocessing
-from components.shared.recipe import ImageInput, MlpSpec
+from components.shared.recipe import ImageInput, MlpSpec, Recipe
 from components.shared.results import (
     ArmResult,
+    CandidateDecision,
+    CandidateResult,
     Check,
     ClassResult,
     Decision,
+    Estimate,
     Evaluation,
-    Interval,
+    Footprint,
     Latency,
+    Noise,
     PairedCounts,
     Percentile,
 )
 
+CANDIDATE = "int8_static"
 CLASSES = ["a", "b", "c"]
 IMAGE = ImageInput(kind="image", column="image", size=[1, 2, 2])
 ROWS = np.arange(24, dtype=np.float32).reshape(6, 1, 2, 2)
@@ -42,17 +47,16 @@ ACCURACY = {"teacher": 0.95, "student": 0.94, "hard_label": 0.90, "pseudo_label"
 REGISTRY = {"model": "tiny-student"}
 RECIPE = {
     "name": "tiny",
-    "data": {"uri": "rows.parquet", "input": {"kind": "image", "size": [1.0, 2.0, 2.0]}},
+    "data": {"uri": "rows.parquet", "input": {"kind": "image", "size": [1, 2, 2]}},
     "teacher": {
         "source": "train",
-        "model": {"family": "mlp", "hidden": [8.0]},
-        "training": {"steps": 10.0},
+        "model": {"family": "mlp", "hidden": [8]},
+        "training": {"steps": 10},
     },
-    "student": {"model": {"family": "mlp", "hidden": [2.0]}, "training": {"steps": [5.0, 10.0]}},
+    "student": {"model": {"family": "mlp", "hidden": [2]}, "training": {"steps": [5, 10]}},
     "gates": {"accuracy": {"min": 0.9}},
     "registry": REGISTRY,
 }
-"""As KFP passes it on: numbers inside are floats."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,12 @@ class PipelineRun:
     output: Path
 
     @property
+    def student(self) -> Path:
+        return self.inputs.candidates / CANDIDATE
+
+    @property
     def onnx(self) -> bytes:
-        return (self.inputs.student / ONNX_FILE).read_bytes()
+        return (self.student / ONNX_FILE).read_bytes()
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         session = onnxruntime.InferenceSession(self.onnx)
@@ -79,20 +87,26 @@ def write_pipeline_run(
     verdict: str = "promote",
     champion: str | None = None,
     seed: int = 0,
+    recipe: dict[str, object] = RECIPE,
 ) -> PipelineRun:
     """Write everything that the registration step reads; ``seed`` makes another student."""
     dataset_digest = _write_dataset(folder / "dataset")
     bundles = {arm: _bundle(folder / arm, arm, dataset_digest, seed) for arm in ACCURACY}
-    student = folder / "student_onnx"
-    student_digest = _write_deployable(student, bundles, dataset_digest, seed)
+    student_digest = _write_deployable(
+        folder / "candidates" / CANDIDATE, bundles, dataset_digest, seed
+    )
     _write_results(folder, dataset_digest, student_digest, verdict, champion)
     (folder / "report").write_text("<!doctype html><title>report</title>")
+    write_atomically(
+        folder / "recipe", Recipe.model_validate(recipe).model_dump_json(exclude_none=True)
+    )
     inputs = Inputs(
+        recipe=folder / "recipe",
         dataset=folder / "dataset",
         decision=folder / "decision",
         evaluation=folder / "evaluation",
         report=folder / "report",
-        student=student,
+        candidates=folder / "candidates",
         bundles={arm: folder / arm for arm in ACCURACY},
     )
     return PipelineRun(run_id, inputs, folder / "registration")
@@ -160,7 +174,7 @@ def _bundle(folder: Path, arm: str, dataset_digest: str, seed: int) -> ModelBund
 def _write_deployable(
     folder: Path, bundles: dict[str, ModelBundle], dataset_digest: str, seed: int
 ) -> str:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     weights = np.random.default_rng(seed).normal(size=(4, 3)).astype(np.float32)
     graph = helper.make_graph(
         [
@@ -205,11 +219,16 @@ def _write_results(
         classes=CLASSES,
         rows=3,
         confidence=0.95,
-        arms={
-            arm: _arm(accuracy, student_digest if arm == "student" else arm)
-            for arm, accuracy in ACCURACY.items()
-        },
+        arms={arm: _arm(accuracy, arm) for arm, accuracy in ACCURACY.items()},
         paired={"teacher": PairedCounts(both=2, only_student=0, only_other=1, neither=0)},
+        candidates=[
+            CandidateResult(
+                name=CANDIDATE, how="int8", measured=_arm(0.93, student_digest), paired={}
+            )
+        ],
+        skipped=[],
+        noise=Noise(drift=0.1, preempted=0.0, limit=0.25, attempts=1),
+        champion_state="present" if champion else "first_model",
         champion_version=champion,
     )
     check = Check(
@@ -224,7 +243,12 @@ def _write_results(
     decision = Decision(
         verdict=verdict,
         summary=f"{verdict}: one gate was judged",
+        candidate=CANDIDATE,
         checks=[check],
+        candidates=[CandidateDecision(name=CANDIDATE, passed=verdict == "promote", checks=[check])],
+        confidence=0.95,
+        power=None,
+        warnings=[],
         dataset_digest=dataset_digest,
         student_digest=student_digest,
         champion_version=champion,
@@ -234,18 +258,37 @@ def _write_results(
 
 
 def _arm(accuracy: float, digest: str) -> ArmResult:
-    percentile = Percentile(value=0.02, upper=0.03)
+    percentile = Percentile(value=0.02, lower=0.01, upper=0.03, segments=[0.01, 0.02, 0.03])
+    error = float("nan") if digest == "hard_label" else 0.05
     return ArmResult(
-        accuracy=accuracy,
-        accuracy_interval=Interval(lower=accuracy - 0.02, upper=accuracy + 0.02),
         rows=3,
+        metrics={
+            "accuracy": Estimate(
+                value=accuracy, standard_error=0.01, lower=accuracy - 0.02, upper=accuracy + 0.02
+            ),
+            "calibration_error": Estimate(
+                value=error, standard_error=error, lower=error, upper=error
+            ),
+        },
         per_class=[ClassResult(name="a", rows=1, precision=None, recall=1.0, f1=None)],
         confusion=[[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-        calibration_error=float("nan") if digest == "hard_label" else 0.05,
         calibration=[],
+        roc=[],
+        slices=[],
         parameters=19,
         size_bytes=400,
-        latency_ms=Latency(p50=percentile, p95=percentile, p99=percentile, calls=100, threads=1),
+        latency=[
+            Latency(
+                batch_size=1,
+                threads=1,
+                p50=percentile,
+                p95=percentile,
+                p99=percentile,
+                calls=100,
+                throughput=50_000,
+            )
+        ],
+        footprint=Footprint(cold_start_ms=1.5, peak_memory_bytes=1_000_000),
         model_digest=digest,
         bundle_digest="b" * 64,
     )

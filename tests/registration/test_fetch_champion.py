@@ -4,42 +4,76 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pipeline_run_files import REGISTRY
+from pipeline_run_files import RECIPE, REGISTRY
 
 from components.registration import steps
 from components.registration.client import TrackingError
+from components.shared.bundle import read_bundle
+from components.shared.dataset import Dataset
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE, read_deployable
+from components.shared.recipe import Recipe
+from components.shared.records import read_record
+from components.shared.results import CHAMPION_RECORD, ChampionRecord
 
 
 def test_champion_comes_back_byte_for_byte(tracking, tmp_path):
     run = tracking.promoted("run-1")
 
-    version = steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion")
+    record = steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion")
 
-    assert version == "1"
+    assert (record.state, record.version, record.run_id) == ("present", "1", "run-1")
     for name in (ONNX_FILE, DEPLOYABLE):
-        original = (run.inputs.student / name).read_bytes()
+        original = (run.student / name).read_bytes()
         assert (tmp_path / "champion" / name).read_bytes() == original
     assert read_deployable(tmp_path / "champion").role == "student"
 
 
 def test_no_registered_model_gives_no_model(tracking, tmp_path):
-    assert steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion") == ""
-    assert (tmp_path / "champion" / "champion.json").read_text() == '{"version": null}'
+    record = steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion")
+
+    assert record == ChampionRecord(state="first_model", version=None)
+    assert read_record(tmp_path / "champion" / CHAMPION_RECORD, ChampionRecord, "record") == record
 
 
-def test_model_without_the_alias_gives_no_model(tracking, tmp_path):
+def test_record_tells_what_the_champion_was_made_from(tracking, tmp_path):
+    run = tracking.promoted("run-1")
+
+    record = steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion")
+
+    manifest = Dataset.open(run.inputs.dataset).manifest
+    assert record.dataset_digest == manifest.digest
+    assert record.teacher_digest == read_bundle(run.inputs.bundles["teacher"]).digest
+    assert Recipe.model_validate(record.recipe) == Recipe.model_validate(RECIPE)
+    assert record.promoted_at is not None
+
+
+def test_champion_whose_run_is_gone_has_no_recipe(tracking, tmp_path):
+    tracking.promoted("run-1")
+    client = tracking.client
+    run_id = client.get_model_version(REGISTRY["model"], "1").run_id
+    client.delete_run(run_id)
+    shutil.rmtree(next((tmp_path / "artifacts").rglob("recipe.yaml")).parent)
+
+    record = steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion")
+
+    assert (record.state, record.recipe) == ("present", None)
+
+
+def test_alias_that_is_on_no_version_is_a_missing_champion(tracking, tmp_path):
     tracking.promoted("run-1")
     registry = {**REGISTRY, "alias": "canary"}
 
-    assert steps.fetch_champion(registry, tracking.uri, tmp_path / "champion") == ""
-    assert (tmp_path / "champion" / "champion.json").read_text() == '{"version": null}'
+    record = steps.fetch_champion(registry, tracking.uri, tmp_path / "champion")
+
+    assert record == ChampionRecord(state="missing", version=None)
 
 
 def test_looking_for_a_champion_makes_no_database(tmp_path):
     uri = f"sqlite:///{tmp_path}/new/mlflow.db"
 
-    assert steps.fetch_champion(REGISTRY, uri, tmp_path / "champion") == ""
+    record = steps.fetch_champion(REGISTRY, uri, tmp_path / "champion")
+
+    assert record.state == "first_model"
     assert not (tmp_path / "new").exists()
 
 
@@ -63,7 +97,7 @@ def test_champion_whose_files_were_swapped_is_a_clear_error(tracking, tmp_path, 
     other = tracking.write("other", seed=5)
     stored = next(Path(tmp_path / "artifacts" / "models").rglob(ONNX_FILE)).parent
     for name in (ONNX_FILE, DEPLOYABLE):
-        shutil.copyfile(other.inputs.student / name, stored / name)
+        shutil.copyfile(other.student / name, stored / name)
 
     with pytest.raises(SystemExit):
         steps.fetch_champion(REGISTRY, tracking.uri, tmp_path / "champion")

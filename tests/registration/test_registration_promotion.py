@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import mlflow
 import numpy as np
 import pytest
-from pipeline_run_files import RECIPE, REGISTRY, ROWS
+from pipeline_run_files import CANDIDATE, REGISTRY, ROWS
 
 from components.registration import registry, steps, tags
 from components.registration.registry import ChampionMoved
@@ -29,7 +29,8 @@ def test_first_promotion_registers_the_student_as_champion(tracking):
     assert version.tags[tags.RUN_ID] == "run-1"
     assert version.tags[tags.STUDENT_DIGEST] == sha256_bytes(run.onnx)
     assert version.tags[tags.PARENT_VERSION] == ""
-    assert "0.9400" in version.description
+    assert version.tags[tags.CANDIDATE] == CANDIDATE
+    assert "0.9300" in version.description
 
 
 def test_second_promotion_keeps_the_former_champion(tracking):
@@ -151,7 +152,7 @@ def test_student_that_is_not_the_measured_file_is_refused(tracking, stdout_event
     run = tracking.write("run-1")
     other = tracking.write("other", seed=9)
     for name in (ONNX_FILE, DEPLOYABLE):
-        (run.inputs.student / name).write_bytes((other.inputs.student / name).read_bytes())
+        (run.student / name).write_bytes((other.student / name).read_bytes())
 
     with pytest.raises(SystemExit) as exit_status:
         tracking.register(run)
@@ -163,7 +164,7 @@ def test_student_that_is_not_the_measured_file_is_refused(tracking, stdout_event
 
 def test_onnx_file_changed_behind_its_description_is_refused(tracking, stdout_events):
     run = tracking.write("run-1")
-    with (run.inputs.student / ONNX_FILE).open("ab") as file:
+    with (run.student / ONNX_FILE).open("ab") as file:
         file.write(b"\x2a\x03two")
 
     with pytest.raises(SystemExit):
@@ -198,7 +199,7 @@ def test_run_id_that_could_alter_a_search_is_refused(tracking, stdout_events):
     run = tracking.write("run-1")
 
     with pytest.raises(SystemExit):
-        steps.register_student(run.inputs, RECIPE, REGISTRY, tracking.uri, "x' OR '", run.output)
+        steps.register_student(run.inputs, tracking.uri, "x' OR '", run.output)
 
     assert "run_id" in stdout_events()[-1]["message"]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline_run_files import RECIPE, REGISTRY
+from pipeline_run_files import CANDIDATE, RECIPE
 
-from components.registration import figures, steps, tags
-from components.shared.recipe import Recipe, parse_section
+from components.registration import figures, tags
+from components.shared.recipe import Recipe
 
 
 def _artifacts(client, run_id: str) -> set[str]:
@@ -25,6 +25,8 @@ def test_rejected_run_ends_finished_and_says_so(tracking):
     assert run.info.status == "FINISHED"
     assert run.data.tags[tags.VERDICT] == "reject"
     assert run.data.tags[tags.RUN_ID] == "run-1"
+    assert run.data.tags[tags.CANDIDATE] == CANDIDATE
+    assert run.data.tags[tags.FAILED_GATES] == "gates.accuracy.min"
 
 
 def test_run_carries_recipe_figures_curves_and_files(tracking):
@@ -36,6 +38,8 @@ def test_run_carries_recipe_figures_curves_and_files(tracking):
     assert data.params["chosen.student.steps"] == "10"
     assert data.metrics["student.accuracy"] == 0.94
     assert data.metrics["student.latency_p95_ms"] == 0.02
+    assert data.metrics["deployed.accuracy"] == 0.93
+    assert data.metrics[f"candidate.{CANDIDATE}.size_bytes"] == 400
     assert data.metrics["gap_recovered"] == pytest.approx(0.8)
     curve = client.get_metric_history(record.mlflow_run_id, "curve.student.loss")
     assert [(point.step, point.value) for point in curve] == [(5, 0.2), (10, 0.1)]
@@ -63,7 +67,7 @@ def test_logged_recipe_is_the_recipe(tracking):
 
     path = tracking.client.download_artifacts(record.mlflow_run_id, "recipe.yaml")
     logged = yaml.safe_load(Path(path).read_text())
-    assert Recipe.model_validate(logged, strict=True) == parse_section(Recipe, RECIPE, "recipe")
+    assert Recipe.model_validate(logged, strict=True) == Recipe.model_validate(RECIPE)
 
 
 def test_retry_continues_the_run_and_doubles_no_point(tracking):
@@ -151,11 +155,8 @@ def test_artifacts_lie_beside_the_database_whatever_the_working_directory(
 
 def test_long_parameter_is_cut_to_what_mlflow_takes(tracking):
     recipe = {**RECIPE, "data": {**RECIPE["data"], "uri": "x" * 10_000}}
-    run = tracking.write("run-1")
 
-    record = steps.register_student(
-        run.inputs, recipe, REGISTRY, tracking.uri, run.run_id, run.output
-    )
+    record = tracking.register(tracking.write("run-1", recipe=recipe))
 
     value = tracking.client.get_run(record.mlflow_run_id).data.params["data.uri"]
     assert (len(value), value[-1]) == (6000, "…")

@@ -122,9 +122,10 @@ def test_scores_are_shares_and_better_than_chance(digits_problem: Problem, arm: 
 
 
 def test_judges_are_named_with_their_rows(digits_problem: Problem) -> None:
-    judge = train_arm("student", quick(digits_problem)).selection.judge
+    problem = changed(digits_problem, student=student(steps=[5, 10]))
+    judge = train_arm("student", problem).selection.judge
     assert "agreement with the teacher on 150 held-out training rows" in judge
-    judge = train_arm("hard_label", quick(digits_problem)).selection.judge
+    judge = train_arm("hard_label", problem).selection.judge
     assert "accuracy on 100 labelled rows, 5-fold cross-validation" in judge
 
 
@@ -214,9 +215,19 @@ def test_fewer_labels_than_folds_give_a_score_all_the_same(digits_problem: Probl
     labels = torch.full_like(digits_problem.labels, -1)
     known = torch.nonzero(digits_problem.labels >= 0).flatten()[:3]
     labels[known] = digits_problem.labels[known]
-    trained = train_arm("hard_label", quick(digits_problem, labels=labels))
+    problem = changed(digits_problem, labels=labels, student=student(steps=[5, 10]))
+    for candidate in train_arm("hard_label", problem).selection.candidates:
+        assert 0 <= candidate.score <= 1
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_one_candidate_is_trained_once_and_judged_by_nothing(
+    digits_problem: Problem, arm: Arm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = train_arm(arm, quick(digits_problem))
     (candidate,) = trained.selection.candidates
-    assert 0 <= candidate.score <= 1
+    assert (trained.selection.chosen, candidate.score) == (0, None)
+    assert "fold" not in capsys.readouterr().out
 
 
 def test_rows_are_standardised_by_column_or_channel() -> None:

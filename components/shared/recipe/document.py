@@ -39,8 +39,10 @@ class Recipe(Spec):
         if self.teacher.source == "train":
             models["teacher"] = self.teacher.model
         for role, model in models.items():
-            if model.family == "cnn":
-                raise ValueError(f"{role}.model.family is cnn, but data.input.kind is tabular")
+            if model.family != "mlp":
+                raise ValueError(
+                    f"{role}.model.family is {model.family}, but data.input.kind is tabular"
+                )
         trainings = {"student": self.student.training.shift}
         if self.teacher.source == "train":
             trainings["teacher"] = self.teacher.training.shift

@@ -25,7 +25,7 @@ class LatencySpec(Spec):
     precision: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Measuring ends before the budget once the bounds of p50 and p95 lie this close to them, as a
     fraction."""
-    max_noise: PositiveFloat = 0.25
+    max_noise: PositiveFloat = 0.15
     """From here on the machine counts as noisy; see ``Noise`` in the evaluation."""
     attempts: PositiveInt = 3
     """How often to measure while the machine is noisy; the quietest attempt is kept."""

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from components.shared.recipe.base import Confidence, Fraction, PositiveFloat, PositiveInt, Spec
+from components.shared.results.latency import PercentileName
+from components.shared.results.metrics import MetricName
 
 
 class AtLeast(Spec):
@@ -55,13 +57,17 @@ class LatencyGate(Spec):
     ratio_to_champion: PositiveFloat | None = None
     """Largest latency divided by the champion's, measured in turn; 1.1 allows 10 % more."""
     ratio_to_teacher: PositiveFloat | None = None
-    ratio_percentile: Literal["p50", "p95", "p99"] = "p50"
+    ratio_percentile: PercentileName = "p50"
     """The percentile of both ratios."""
 
     @property
-    def absolute(self) -> dict[str, float]:
+    def absolute(self) -> dict[PercentileName, float]:
         """The limits in milliseconds, by percentile."""
-        limits = {"p50": self.p50_ms, "p95": self.p95_ms, "p99": self.p99_ms}
+        limits: dict[PercentileName, float | None] = {
+            "p50": self.p50_ms,
+            "p95": self.p95_ms,
+            "p99": self.p99_ms,
+        }
         return {name: limit for name, limit in limits.items() if limit is not None}
 
     @model_validator(mode="after")
@@ -110,11 +116,11 @@ class Gates(Spec):
     memory: BytesGate | None = None
     """Peak memory of a process that loads the file and predicts."""
     first_model: Literal["promote", "reject"] = "promote"
-    """Where nothing was ever registered under the name: judge by the other gates alone, or reject.
-    """
+    """Where nothing was ever registered under the name: judge by the gates that need no champion,
+    or reject."""
     on_missing_champion: Literal["promote", "reject"] = "reject"
-    """Where versions are registered, but the alias is on none of them: judge by the other gates
-    alone, or reject."""
+    """Where versions are registered, but the alias is on none of them: judge by the gates that need
+    no champion, or reject."""
     on_noise: Literal["judge", "reject", "ratio_only"] = "judge"
     """What becomes of limits in milliseconds where the machine was still noisy at the last attempt.
     ``judge``: they hold as ever; noise makes models slower, so it can reject a good student, but
@@ -122,9 +128,9 @@ class Gates(Spec):
     left out, and the ratios to champion or teacher, in which noise cancels, judge alone."""
 
     @property
-    def metric_gates(self) -> dict[str, AtLeast | AtMost]:
+    def metric_gates(self) -> dict[MetricName, AtLeast | AtMost]:
         """The gates on single metrics, by the metric's name."""
-        names = (
+        names: tuple[MetricName, ...] = (
             "accuracy",
             "balanced_accuracy",
             "macro_f1",

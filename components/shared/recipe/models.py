@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.shared.recipe.base import Candidates, Fraction, PositiveFloat, PositiveInt, Spec
 
@@ -13,7 +13,7 @@ class MlpSpec(Spec):
     """Fully connected layers over the flattened input."""
 
     family: Literal["mlp"]
-    hidden: Annotated[list[PositiveInt], Candidates] = [64]
+    hidden: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [64]
     """Widths of the hidden layers."""
     activation: Activation = "gelu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -23,14 +23,45 @@ class CnnSpec(Spec):
     """3x3 convolutions with batch normalisation, pooled, then one hidden layer; images only."""
 
     family: Literal["cnn"]
-    channels: Annotated[list[PositiveInt], Candidates] = [32, 64]
+    channels: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [32, 64]
     """Output channels of each convolution."""
     hidden: PositiveInt = 32
     """Width of the fully connected layer."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-ModelSpec = Annotated[MlpSpec | CnnSpec, Field(discriminator="family")]
+class ResNetSpec(Spec):
+    """Residual network for small images, He et al., arXiv 1512.03385, section 4.2; images only.
+
+    A 3x3 convolution, then stages of basic blocks with batch normalisation, average pooling over
+    the image, and one fully connected layer. Each stage but the first halves height and width.
+    """
+
+    family: Literal["resnet"]
+    channels: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [32, 64, 128]
+    """Channels of each stage."""
+    blocks: Annotated[list[PositiveInt], Candidates] = [2]
+    """Basic blocks (two 3x3 convolutions each) of each stage; one number is meant for all."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Before the fully connected layer."""
+
+    @model_validator(mode="after")
+    def _blocks_for_each_stage(self) -> "ResNetSpec":
+        if len(self.blocks) not in (1, len(self.channels)):
+            raise ValueError(
+                f"blocks has {len(self.blocks)} numbers, but channels has {len(self.channels)} "
+                "stages; give one number for all stages, or one for each"
+            )
+        return self
+
+    @property
+    def stages(self) -> list[tuple[int, int]]:
+        """Channels and number of blocks of each stage."""
+        blocks = self.blocks * len(self.channels) if len(self.blocks) == 1 else self.blocks
+        return list(zip(self.channels, blocks, strict=True))
+
+
+ModelSpec = Annotated[MlpSpec | CnnSpec | ResNetSpec, Field(discriminator="family")]
 
 
 class TrainingSpec(Spec):

@@ -43,8 +43,9 @@ class Power(Result):
     """The smallest margin at which a student as good as the champion passes 80 times of 100."""
     power: float
     """Probability that a student as good as the champion passes at the recipe's margin."""
-    rows_needed: int
-    """Test rows at which that probability is 80 %."""
+    rows_needed: int | None
+    """Test rows at which that probability is 80 %; null where no number within reach is enough, as
+    with a margin of 0."""
 
     @property
     def sufficient(self) -> bool:

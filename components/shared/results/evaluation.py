@@ -121,3 +121,8 @@ class Evaluation(Result):
     def candidate(self, name: str) -> CandidateResult | None:
         """The candidate of that name, if it was measured."""
         return next((found for found in self.candidates if found.name == name), None)
+
+    def measured(self, name: str) -> ArmResult:
+        """What was measured of a candidate; of the float32 student, where it is not among them."""
+        found = self.candidate(name)
+        return found.measured if found else self.arms["student"]

@@ -48,7 +48,8 @@ class CalibrationBin(Result):
 
 
 class RocPoint(Result):
-    """One threshold on the largest probability: how many right and wrong rows lie above it."""
+    """One threshold on the probability of a class: which share of the rows of that class, and of
+    the other rows, lies above it."""
 
     threshold: float
     true_positive_rate: float

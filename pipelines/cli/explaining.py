@@ -1,0 +1,24 @@
+"""``--explain``: every gate of every candidate, in words."""
+
+from components.shared.results import CandidateDecision, Decision
+from pipelines.cli.console import console
+
+
+def show_decision(decision: Decision) -> None:
+    """Print what was judged, the candidate that the verdict is about first."""
+    about_first = sorted(decision.candidates, key=lambda one: one.name != decision.candidate)
+    for judged in about_first:
+        _show_candidate(judged, chosen=judged.name == decision.candidate)
+    console.print()
+    console.print(decision.summary, markup=False, soft_wrap=True)
+
+
+def _show_candidate(judged: CandidateDecision, chosen: bool) -> None:
+    console.print()
+    state = "passes" if judged.passed else "fails"
+    note = ", the one that the verdict is about" if chosen else ""
+    console.print(f"[bold]{judged.name}[/] {state}{note}")
+    for check in judged.checks:
+        sign = "[green]✓[/]" if check.passed else "[red]✗[/]"
+        console.print(f"  {sign} ", end="")
+        console.print(check.reason, markup=False, soft_wrap=True)

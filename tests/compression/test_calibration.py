@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.compression.calibration import calibration_rows
+from components.compression.export import export_onnx
+from components.compression.quantise import quantise_static
+from tests.compression.conftest import case_of
+
+
+def activation_range(path: Path) -> float:
+    """The range that the input of the first layer was given."""
+    model = onnx.load(path)
+    values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    first = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    return float(values[first.input[1]]) * 255
+
+
+def test_ranges_come_from_all_calibration_rows_and_cut_outliers_if_asked(tmp_path: Path) -> None:
+    case = case_of("mlp")
+    export_onnx(case.network, tmp_path / "float.onnx")
+    rows = np.concatenate([case.rows] * 10)  # 256,000 values
+    rows[2150, 0, 0, 0] = 6e5  # neither in the first batch nor in the last
+    widths = {}
+    for ranges in ("minmax", "percentile", "entropy"):
+        path = tmp_path / f"{ranges}.onnx"
+        quantise_static(tmp_path / "float.onnx", path, rows, ranges)
+        widths[ranges] = activation_range(path)
+    assert widths["minmax"] == pytest.approx(1e5, rel=0.01)
+    assert widths["percentile"] < 0.01 * widths["minmax"]
+    assert widths["entropy"] < 0.6 * widths["minmax"]
+
+
+@given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 2**31))
+def test_calibration_rows_are_a_sample_without_repetition(total: int, rows: int, seed: int) -> None:
+    inputs = np.arange(total, dtype=np.float32)[:, None]
+    sample = calibration_rows(inputs, rows, seed)
+    assert len(sample) == min(rows, total)
+    assert len(np.unique(sample)) == len(sample)
+    np.testing.assert_array_equal(sample, calibration_rows(inputs, rows, seed))
+
+
+def test_calibration_rows_are_drawn_from_the_whole_pool_and_follow_the_seed() -> None:
+    inputs = np.arange(1000, dtype=np.float32)[:, None]
+    first, second = (calibration_rows(inputs, 100, seed) for seed in (0, 1))
+    assert first.max() > 900
+    assert not np.array_equal(first, second)
