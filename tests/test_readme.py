@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from sklearn.datasets import load_wine
 
+from components.shared.recipe import Recipe, load_recipe
 from pipelines.cli.exit_status import ExitStatus
-from tests.command_line import Ended, Workspace
+from tests.command_line import DIGITS, Ended, Workspace
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -86,14 +88,13 @@ def test_own_data_go_from_csv_to_a_verdict(block: str, workspace: Workspace) -> 
     assert ended.summary["arms"]["student"]["accuracy"] > 0.8
 
 
-def test_gates_in_the_readme_are_those_of_the_default_recipe() -> None:
-    gates = re.search(r"```yaml\n(gates:.*?)```", README, re.DOTALL)
-    assert gates is not None
-    recipe = (ROOT / "pipelines" / "recipes" / "digits.yaml").read_text()
-    for line in gates[1].splitlines():
-        setting = line.split("#")[0].rstrip()
-        if "confidence" not in setting:
-            assert setting in recipe
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def test_parts_of_recipes_in_the_readme_are_valid(text: str) -> None:
+    recipe = load_recipe(DIGITS).model_dump(mode="json", exclude_none=True)
+    recipe["data"]["slices"] = ["pen"]
+    for section, fields in yaml.safe_load(text).items():
+        recipe[section] = recipe["gates"] | fields if section == "gates" else fields
+    Recipe.model_validate(recipe)
 
 
 def test_exit_statuses_in_the_readme_are_those_of_the_program() -> None:

@@ -7,9 +7,9 @@ from components.evaluation.listing import plain
 from components.shared.results import Decision, Evaluation
 
 _PREFERENCES = {
-    "latency": "the fastest is preferred",
-    "size": "the smallest is preferred",
-    "accuracy": "the most accurate is preferred",
+    "latency": "one that is at least 5 % faster replaces those before it in the recipe",
+    "size": "one that is at least 5 % smaller replaces those before it in the recipe",
+    "accuracy": "one that is more accurate beyond chance replaces those before it in the recipe",
 }
 
 
@@ -35,10 +35,7 @@ def choice(decision: Decision, recipe: dict[str, Any]) -> str:
     if sum(judged.passed for judged in decision.candidates) < 2:
         return ""
     preference = _PREFERENCES[recipe["gates"].get("prefer", "latency")]
-    return (
-        f"Of those that passed, {preference} where the difference is beyond measuring error; "
-        "otherwise the one that the recipe names first."
-    )
+    return f"Of those that passed, {preference}."
 
 
 def sureness(decision: Decision) -> str:

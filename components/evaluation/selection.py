@@ -7,6 +7,9 @@ from components.evaluation import readings
 from components.evaluation.lookup import UnusableError, measured
 from components.shared.results import CandidateDecision, CandidateResult
 
+WORTHWHILE = 0.05
+"""Share of latency or size that a change has to save."""
+
 Preference = Literal["latency", "size", "accuracy"]
 
 
@@ -18,8 +21,9 @@ def preferred(
 ) -> int:
     """Position of the candidate to deploy.
 
-    The first that passes, unless a later one is better beyond measuring error; then that one, and
-    so on.
+    The first that passes, unless a later one is worth the change; then that one, and so on. What
+    passes is good enough, so a change has to bring something: at least 5 % less latency (by the
+    bound) or bytes, or an accuracy that is higher beyond chance.
 
     Args:
         candidates: all of them, in the order of the recipe.
@@ -45,14 +49,14 @@ def closest(judged: Sequence[CandidateDecision]) -> int:
 
 
 def _faster(one: CandidateResult, other: CandidateResult, confidence: float) -> bool:
-    """The upper bound of the ratio of median latencies, measured in turn, is below 1."""
+    """By the upper bound of the ratio of median latencies, measured in turn."""
     _, bound = readings.ratio_of(measured(one), measured(other), "p50", confidence)
-    return bound < 1
+    return bound <= 1 - WORTHWHILE
 
 
 def _smaller(one: CandidateResult, other: CandidateResult, _: float) -> bool:
-    """Sizes have no error."""
-    return readings.size(one).observed < readings.size(other).observed
+    """By the sizes themselves, which have no error."""
+    return readings.size(one).observed <= (1 - WORTHWHILE) * readings.size(other).observed
 
 
 def _more_accurate(one: CandidateResult, other: CandidateResult, _: float) -> bool:

@@ -5,102 +5,91 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from components.evaluation import steps
+from components.shared.files import write_atomically
+from components.shared.recipe import Recipe
 from components.shared.results import Decision, Evaluation
 
-FAST = {"calls": 100.0, "warmup": 5.0}
+FAST = {"latency": {"budget_s": 0.01, "attempts": 1.0}}
 """Whole numbers inside a mapping arrive as floats from KFP's local runner."""
+RECIPE = {
+    "name": "insects",
+    "data": {"uri": "insects.parquet", "input": {"kind": "tabular", "columns": ["a"]}},
+    "teacher": {"source": "train", "model": {"family": "mlp"}, "training": {"steps": 5}},
+    "student": {"model": {"family": "mlp"}, "training": {"steps": [5]}},
+    "gates": {"accuracy": {"min": 0.5}},
+    "registry": {"model": "insect-student"},
+}
 
 
 @pytest.fixture
-def evaluation(problem: Any, arms: dict[str, Path], tmp_path: Path) -> Path:
-    path = tmp_path / "evaluation"
-    steps.evaluate_student(problem.folder, arms, tmp_path / "none", "", FAST, path)
-    return path
+def paths(
+    problem: Any, arms: dict[str, Path], candidates: Path, no_champion: Path, tmp_path: Path
+) -> dict[str, Any]:
+    """What evaluate_student takes, but for its section of the recipe."""
+    return {
+        "dataset": problem.folder,
+        "arms": arms,
+        "candidates": candidates,
+        "champion": no_champion,
+        "output": tmp_path / "results" / "evaluation",
+    }
 
 
-def decide(
-    evaluation: Path,
-    bundles: dict[str, Path],
-    problem: Any,
-    folder: Path,
-    gates: dict[str, Any],
-) -> Decision:
-    return steps.decide_promotion(
-        evaluation=evaluation,
-        gates=gates,
-        bundles=bundles,
-        dataset=problem.folder,
-        recipe_name="insects",
-        seed=3,
-        run_id="run-1",
-        registry={"model": "insect-student"},
-        decision=folder / "decision",
-        report=folder / "report",
-        verdict=folder / "verdict",
-    )
+@pytest.fixture
+def evaluation(paths: dict[str, Any]) -> Path:
+    steps.evaluate_student(**paths, evaluation_spec=FAST)
+    return Path(paths["output"])
 
 
-def test_evaluation_is_written_and_its_figures_are_finite(
-    problem: Any, arms: dict[str, Path], tmp_path: Path
-) -> None:
-    """With 100 calls the bound of p99 is infinite: the file keeps that, the figures do not."""
-    path = tmp_path / "evaluation"
-    figures = steps.evaluate_student(problem.folder, arms, tmp_path / "none", "", FAST, path)
-    written = Evaluation.model_validate_json(path.read_bytes())
-    assert written.champion_version is None
-    assert written.arms["student"].latency_ms.p99.upper == math.inf
+def test_evaluation_is_written_and_its_figures_are_finite(paths: dict[str, Any]) -> None:
+    figures = steps.evaluate_student(**paths, evaluation_spec=FAST)
+    written = Evaluation.model_validate_json(paths["output"].read_bytes())
     assert figures["student_accuracy"] == written.arms["student"].accuracy
+    assert (
+        figures["candidate_float32_p95_ms"] == written.candidates[0].measured.latency_ms.p95.value
+    )
     assert figures["gap_recovered"] == written.gap_recovered
     assert all(math.isfinite(value) for value in figures.values())
 
 
-def test_champion_is_measured_when_there_is_a_version(
-    problem: Any, arms: dict[str, Path], tmp_path: Path
-) -> None:
-    path = tmp_path / "evaluation"
-    steps.evaluate_student(problem.folder, arms, arms["teacher"], "12", FAST, path)
-    written = Evaluation.model_validate_json(path.read_bytes())
-    assert written.champion_version == "12"
-    assert written.arms["champion"].accuracy == written.arms["teacher"].accuracy
-
-
 def test_damaged_model_ends_with_status_2_and_writes_nothing(
-    problem: Any, arms: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    paths: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "out" / "evaluation"
-    broken = {**arms, "student": tmp_path / "gone"}
+    paths["arms"] = {**paths["arms"], "teacher": tmp_path / "gone"}
     with pytest.raises(SystemExit) as stopped:
-        steps.evaluate_student(problem.folder, broken, tmp_path / "none", "", FAST, path)
+        steps.evaluate_student(**paths, evaluation_spec=FAST)
     assert stopped.value.code == 2
-    assert not path.exists()
+    assert not paths["output"].exists()
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["event"], last["kind"]) == ("error", "user")
     assert "is not a deployable model" in last["message"]
+
+
+def test_every_model_is_told_as_an_event_of_the_step(
+    paths: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps.evaluate_student(**paths, evaluation_spec=FAST)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events] == ["started", *["measured"] * 5, "finished"]
+    assert {event["step"] for event in events} == {"evaluate_student"}
+    assert [event["model"] for event in events[1:-1]][-1] == "candidate_float32"
 
 
 @pytest.mark.parametrize(
     ("gates", "verdict"),
     [({"accuracy": {"min": 0.5}}, "promote"), ({"size": {"max_bytes": 1.0}}, "reject")],
 )
-def test_decision_report_and_verdict_are_written(
-    evaluation: Path,
-    bundles: dict[str, Path],
-    problem: Any,
-    tmp_path: Path,
-    gates: dict[str, Any],
-    verdict: str,
+def test_decision_and_verdict_are_written(
+    evaluation: Path, tmp_path: Path, gates: dict[str, Any], verdict: str
 ) -> None:
-    decided = decide(evaluation, bundles, problem, tmp_path, gates)
+    decided = steps.decide_promotion(evaluation, gates, tmp_path / "decision", tmp_path / "verdict")
     assert decided.verdict == verdict
     assert (tmp_path / "verdict").read_text() == verdict
     assert Decision.model_validate_json((tmp_path / "decision").read_bytes()) == decided
-    page = (tmp_path / "report").read_text()
-    assert "<html" in page
-    assert "insect-student" in page
-    assert decided.summary in page
 
 
 @pytest.mark.parametrize(
@@ -112,34 +101,62 @@ def test_decision_report_and_verdict_are_written(
 )
 def test_wrong_gates_end_with_status_2_and_write_nothing(
     evaluation: Path,
-    bundles: dict[str, Path],
-    problem: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     gates: dict[str, Any],
     message: str,
 ) -> None:
+    out = tmp_path / "out"
     with pytest.raises(SystemExit) as stopped:
-        decide(evaluation, bundles, problem, tmp_path / "out", gates)
+        steps.decide_promotion(evaluation, gates, out / "decision", out / "verdict")
     assert stopped.value.code == 2
     assert message in capsys.readouterr().out.splitlines()[-1]
-    assert not (tmp_path / "out").exists()
+    assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"format_version": 2, "rows": 3}', "not a valid evaluation"),
+        ('{"format_version": 1}', "format_version is 1, expected 2"),
+    ],
+)
 def test_damaged_evaluation_ends_with_status_2(
-    bundles: dict[str, Path], problem: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
 ) -> None:
     path = tmp_path / "evaluation"
-    path.write_text('{"rows": 3}')
+    path.write_text(content)
     with pytest.raises(SystemExit):
-        decide(path, bundles, problem, tmp_path, {"accuracy": {"min": 0.5}})
-    assert "not a valid evaluation" in capsys.readouterr().out.splitlines()[-1]
+        steps.decide_promotion(
+            path, {"accuracy": {"min": 0.5}}, tmp_path / "decision", tmp_path / "verdict"
+        )
+    assert message in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_events_follow_the_step(
-    problem: Any, arms: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_report_and_summary_are_written_from_files_alone(
+    paths: dict[str, Any], evaluation: Path, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
-    steps.evaluate_student(problem.folder, arms, tmp_path / "none", "", FAST, tmp_path / "e")
-    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [event["event"] for event in events] == ["started", *["measured"] * 4, "finished"]
-    assert {event["step"] for event in events} == {"evaluate_student"}
+    recipe = Recipe.model_validate(RECIPE).model_dump_json(exclude_none=True)
+    write_atomically(tmp_path / "recipe", recipe)
+    decided = steps.decide_promotion(
+        evaluation, RECIPE["gates"], tmp_path / "decision", tmp_path / "verdict"
+    )
+    shown = steps.report_results(
+        recipe=tmp_path / "recipe",
+        dataset=paths["dataset"],
+        evaluation=evaluation,
+        decision=tmp_path / "decision",
+        champion=paths["champion"],
+        bundles=bundles,
+        run_id="run-1",
+        report=tmp_path / "report",
+        summary=tmp_path / "summary",
+    )
+    page = (tmp_path / "report").read_text()
+    assert "insect-student" in page
+    assert decided.summary in page
+    assert "# Promote" in (tmp_path / "summary").read_text()
+    written = Evaluation.model_validate_json(evaluation.read_bytes())
+    assert np.sum(shown.confusion) == written.rows
+    assert shown.thresholds == sorted(shown.thresholds, reverse=True)
+    assert len(shown.thresholds) == len(shown.true_positive_rates)

@@ -64,11 +64,11 @@ def test_more_candidates_make_every_bound_stricter() -> None:
 @pytest.mark.parametrize(
     ("prefer", "better", "level"),
     [
-        ("latency", {"latency_ms": 0.009}, {"latency_ms": 0.00999999}),
-        ("size", {"size_bytes": 5_999}, {"size_bytes": 6_000}),
+        ("latency", {"latency_ms": 0.009}, {"latency_ms": 0.0096}),
+        ("size", {"size_bytes": 5_700}, {"size_bytes": 5_701}),
     ],
 )
-def test_later_candidate_replaces_an_earlier_one_only_if_it_is_surely_better(
+def test_later_candidate_replaces_an_earlier_one_only_if_that_is_worth_it(
     prefer: str, better: dict[str, Any], level: dict[str, Any]
 ) -> None:
     ripple = [1 + 0.01 * (second % 3) for second in range(21)]

@@ -96,8 +96,8 @@ class Gates(Spec):
 
     confidence: Confidence = 0.95
     prefer: Literal["latency", "size", "accuracy"] = "latency"
-    """Which of the candidates that pass is deployed. One replaces another that comes before it in
-    ``compression.candidates`` only if it is better beyond measuring error."""
+    """Which of the candidates that pass is deployed: the first in ``compression.candidates``,
+    unless a later one is at least 5 % faster or smaller, or more accurate beyond chance."""
     accuracy: AtLeast | None = None
     balanced_accuracy: AtLeast | None = None
     macro_f1: AtLeast | None = None
