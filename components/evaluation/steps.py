@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy
 import onnxruntime
 
-from components.evaluation.evaluate import evaluate
-from components.evaluation.explain import as_markdown
-from components.evaluation.gates import decide
-from components.evaluation.report import ReportContext, render_report
+from components.evaluation.judging.gates import decide
+from components.evaluation.measuring.evaluate import evaluate
+from components.evaluation.reporting.explain import as_markdown
+from components.evaluation.reporting.report import ReportContext, render_report
 from components.shared import events
 from components.shared.bundle import read_bundle
 from components.shared.dataset import Dataset

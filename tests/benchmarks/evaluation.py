@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
-from components.evaluation.deployed import DeployedModel, describe
-from components.evaluation.evaluate import evaluate
-from components.evaluation.scoring import Pass, score_rows
+from components.evaluation.measuring.deployed import DeployedModel, describe
+from components.evaluation.measuring.evaluate import evaluate
+from components.evaluation.measuring.scoring import Pass, score_rows
 from components.shared.candidates import CandidateDescription, CandidateSet, write_candidates
 from components.shared.dataset import MANIFEST, Dataset, DatasetManifest, Shard
 from components.shared.deployable import DEPLOYABLE, INPUT_NAME, ONNX_FILE, OUTPUT_NAME, Deployable

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from components.evaluation.latency import measure_sessions, summarise
-from components.evaluation.sessions import open_session
-from components.evaluation.turns import Feed
+from components.evaluation.measuring.latency import measure_sessions, summarise
+from components.evaluation.measuring.sessions import open_session
+from components.evaluation.measuring.turns import Feed
 from components.shared.deployable import INPUT_NAME, OUTPUT_NAME
 from tests.benchmarks.results import Result, result
-from tests.evaluation.onnx_files import write_layers
+from tests.evaluation.measuring.onnx_files import write_layers
 
 REPETITIONS = 9
 SECONDS = 1.0

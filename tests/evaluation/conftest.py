@@ -112,17 +112,28 @@ def problem(make_problem: MakeProblem, tmp_path_factory: pytest.TempPathFactory)
     return make_problem(tmp_path_factory.mktemp("problem") / "dataset")
 
 
-def linear_model(weights: np.ndarray, softmax: bool = True) -> onnx.ModelProto:
-    """input @ weights, with a softmax."""
-    nodes = [helper.make_node("MatMul", [INPUT_NAME, "weights"], ["logits"])]
-    nodes.append(helper.make_node("Softmax" if softmax else "Identity", ["logits"], [OUTPUT_NAME]))
+def linear_model(
+    weights: np.ndarray, softmax: bool = True, scale: float = 1.0, shift: float = 0.0
+) -> onnx.ModelProto:
+    """softmax(input @ weights) * scale + shift; the softmax can be left out."""
+    activation = "Softmax" if softmax else "Identity"
+    nodes = [
+        helper.make_node("MatMul", [INPUT_NAME, "weights"], ["logits"]),
+        helper.make_node(activation, ["logits"], ["activated"]),
+        helper.make_node("Mul", ["activated", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "shift"], [OUTPUT_NAME]),
+    ]
     features, classes = weights.shape
     graph = helper.make_graph(
         nodes,
         "linear",
         [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["rows", features])],
         [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["rows", classes])],
-        [numpy_helper.from_array(weights.astype(np.float32), "weights")],
+        [
+            numpy_helper.from_array(weights.astype(np.float32), "weights"),
+            numpy_helper.from_array(np.array(scale, np.float32), "scale"),
+            numpy_helper.from_array(np.array(shift, np.float32), "shift"),
+        ],
     )
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
@@ -139,10 +150,10 @@ def make_model() -> MakeModel:
         role: str = "student",
         classes: list[str] = CLASSES,
         columns: list[str] = COLUMNS,
-        softmax: bool = True,
+        **form: Any,
     ) -> Path:
         folder.mkdir(parents=True)
-        onnx.save(linear_model(weights, softmax), folder / ONNX_FILE)
+        onnx.save(linear_model(weights, **form), folder / ONNX_FILE)
         description = Deployable(
             role=role,
             input=TabularInput(columns=columns),

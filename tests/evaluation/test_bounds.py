@@ -16,7 +16,7 @@ from components.evaluation.bounds import (
     wilson_interval,
 )
 from components.shared.results import PairedCounts
-from tests.evaluation.exact_rates import pass_rate
+from tests.evaluation.judging.exact_rates import pass_rate
 
 
 def counts(both: int, only_student: int, only_other: int, neither: int) -> PairedCounts:

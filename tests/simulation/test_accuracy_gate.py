@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from components.evaluation.gates import decide
-from components.evaluation.power import rows_needed
+from components.evaluation.judging.gates import decide
+from components.evaluation.judging.power import rows_needed
 from components.shared.recipe.gates import Gates
 from components.shared.results import ArmName, ArmResult, Evaluation, PairedCounts
-from tests.evaluation.evaluation_factory import (
+from tests.evaluation.judging.evaluation_factory import (
     Made,
     accuracy_estimate,
     make_evaluation,

@@ -18,12 +18,12 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from components.evaluation.latency import measure, measure_sessions, summarise
 from components.evaluation.latency_bounds import ratio
-from components.evaluation.sessions import open_session
-from components.evaluation.turns import Feed
+from components.evaluation.measuring.latency import measure, measure_sessions, summarise
+from components.evaluation.measuring.sessions import open_session
+from components.evaluation.measuring.turns import Feed
 from components.shared.recipe import LatencySpec
-from tests.evaluation.onnx_files import write_layers
+from tests.evaluation.measuring.onnx_files import write_layers
 
 CONFIDENCE = 0.95
 SLOW_RUNS = 1000

@@ -1,0 +1,1 @@
+"""Judging measurements by the gates."""

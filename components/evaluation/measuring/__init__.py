@@ -1,0 +1,1 @@
+"""Measuring models on the test rows: quality, latency, footprint."""

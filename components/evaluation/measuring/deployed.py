@@ -1,0 +1,170 @@
+"""A deployed model: opened, found to fit the data set, and asked for probabilities."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from components.evaluation.measuring.metrics import Probabilities
+from components.evaluation.measuring.sessions import Provider, open_session
+from components.shared.dataset import DatasetManifest, Rows
+from components.shared.deployable import (
+    INPUT_NAME,
+    ONNX_FILE,
+    OUTPUT_NAME,
+    Deployable,
+    read_deployable,
+)
+from components.shared.errors import UserError
+from components.shared.recipe.data import ImageInput, TabularInput
+
+_RUN_ROWS = 1024
+"""Rows of one call; with more, what passes between layers leaves the processor's caches."""
+_EXACT = 1e-3
+"""How far from 1 the probabilities of a row may sum in 32-bit floats."""
+_COMPRESSED = 0.02
+"""The same for the other forms. A softmax in half precision is off by 2 ** -11 at most; where the
+output itself is in 8 bits, each probability is rounded to a multiple of 1/255, which is .02 for ten
+classes that are all off by half a step. What is further off does not serve as a probability."""
+_CHAMPION_ADVICE = (
+    "; the registered champion cannot be compared with this student. Register the student under "
+    "another name (registry.model), or put data back as they were for the champion"
+)
+_TRAINED_ELSEWHERE = ("teacher", "champion")
+_FLOAT32 = ("teacher", "student", "hard_label", "pseudo_label")
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """One file, ready to run."""
+
+    name: str
+    """What errors call it: an arm, or ``candidate`` and its name."""
+    description: Deployable
+    path: Path
+    """The ONNX file."""
+    session: ort.InferenceSession
+
+    @classmethod
+    def open(
+        cls, name: str, folder: Path, description: Deployable, provider: Provider
+    ) -> "DeployedModel":
+        """Open a deployable folder with ONNX Runtime, to run in one thread.
+
+        Raises:
+            UserError: the model does not load.
+        """
+        path = folder / ONNX_FILE
+        return cls(name, description, path, open_session(name, path, 1, provider))
+
+    def predict(self, rows: Rows) -> Probabilities:
+        """Class probabilities of every row, shape (rows, classes).
+
+        Raises:
+            UserError: the model cannot be run, or an output is not a probability distribution over
+                the classes; names the row.
+        """
+        outputs = [
+            self._run(rows.part(start, start + _RUN_ROWS))
+            for start in range(0, len(rows), _RUN_ROWS)
+        ]
+        probabilities = np.concatenate(outputs)
+        expected = (len(rows), len(self.description.classes))
+        if probabilities.shape != expected:
+            raise UserError(
+                f"the {self.name} gives an output of shape {probabilities.shape}, not {expected}"
+            )
+        self._check(probabilities, rows.ids)
+        return probabilities
+
+    def _run(self, rows: Rows) -> Probabilities:
+        try:
+            (output,) = self.session.run([OUTPUT_NAME], {INPUT_NAME: rows.inputs})
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise UserError(
+                f"the {self.name}: ONNX Runtime cannot run it on {len(rows)} rows from test row "
+                f"{rows.ids[0]!r} on: {error}"
+            ) from error
+        probabilities: Probabilities = output
+        return probabilities
+
+    def _check(self, probabilities: Probabilities, ids: list[str]) -> None:
+        # A product with ones is a sum, and much quicker than NumPy's own over short rows.
+        total = probabilities @ np.ones(probabilities.shape[1], probabilities.dtype)
+        broken = _first(~np.isfinite(total))
+        if broken is not None:
+            raise UserError(
+                f"the {self.name} gives NaN or infinity for test row {ids[broken]!r}; a model that "
+                "does so cannot be deployed: look at that row and at how the model was trained"
+            )
+        tolerance = _EXACT if self.name in _FLOAT32 else _COMPRESSED
+        no_distribution = np.abs(total - 1) > tolerance
+        if probabilities.min() < 0:
+            no_distribution |= probabilities.min(axis=1) < 0
+        strange = _first(no_distribution)
+        if strange is not None:
+            raise UserError(
+                f"the {self.name} gives no probabilities for test row {ids[strange]!r}: the "
+                f"outputs sum to {total[strange]:g} and the least is "
+                f"{probabilities[strange].min():g}"
+            )
+
+
+def describe(name: str, folder: Path, manifest: DatasetManifest) -> Deployable:
+    """Read what a deployable folder holds, checked to fit the data set.
+
+    Args:
+        name: what errors call it: an arm, or ``candidate`` and its name.
+        folder: the deployable folder.
+        manifest: of the data set.
+
+    Raises:
+        UserError: the folder is damaged, or the model does not fit the data.
+    """
+    description = read_deployable(folder)
+    problem = _misfit(name, description, manifest)
+    if problem:
+        advice = _CHAMPION_ADVICE if name == "champion" else ""
+        raise UserError(f"the {name} does not fit the data set: {problem}{advice}")
+    return description
+
+
+def _misfit(name: str, model: Deployable, manifest: DatasetManifest) -> str | None:
+    """Why the model cannot be measured on the data set, if so.
+
+    Teacher and champion may come from an earlier run on other data; the others may not, since
+    their training rows could then be among these test rows.
+    """
+    if model.classes != manifest.classes:
+        return (
+            f"its classes are {', '.join(model.classes)}; the data set's are "
+            f"{', '.join(manifest.classes)}, in this order"
+        )
+    if not _same_input(model.input, manifest.input):
+        return f"it takes {_describe(model.input)}; the data set has {_describe(manifest.input)}"
+    if name not in _TRAINED_ELSEWHERE and model.dataset_digest != manifest.digest:
+        return (
+            f"it was trained on the data set {model.dataset_digest[:12]}, and this one is "
+            f"{manifest.digest[:12]}"
+        )
+    return None
+
+
+def _same_input(model: TabularInput | ImageInput, data: TabularInput | ImageInput) -> bool:
+    """Same columns in the same order, or images of the same size, whatever their column's name."""
+    if isinstance(model, TabularInput) or isinstance(data, TabularInput):
+        return model == data
+    return model.size == data.size
+
+
+def _describe(spec: TabularInput | ImageInput) -> str:
+    if isinstance(spec, TabularInput):
+        return f"the columns {', '.join(spec.columns)}"
+    return f"images of size {spec.size}"
+
+
+def _first(mask: npt.NDArray[np.bool_]) -> int | None:
+    """Index of the first true element."""
+    return int(mask.argmax()) if mask.any() else None

@@ -1,0 +1,87 @@
+"""Who takes part in an evaluation: every file once, and which arms and candidates it stands for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.evaluation.measuring.deployed import DeployedModel, describe
+from components.evaluation.measuring.sessions import Provider
+from components.shared.candidates import CandidateSet
+from components.shared.dataset import DatasetManifest
+from components.shared.deployable import Deployable
+from components.shared.errors import UserError
+from components.shared.results import ArmName
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An arm or a candidate."""
+
+    model: str
+    """Name of the model in the line-up whose file it is."""
+    description: Deployable
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """All that are measured."""
+
+    models: dict[str, DeployedModel]
+    """Each different file, by the name of the first that it stands for."""
+    arms: dict[ArmName, Entry]
+    candidates: dict[str, Entry]
+    """In the order of the recipe."""
+    broken: dict[str, str]
+    """Candidates that cannot be run, with the reason."""
+
+    @property
+    def others(self) -> dict[ArmName, Entry]:
+        """The arms that forms of the student are compared with."""
+        return {arm: entry for arm, entry in self.arms.items() if arm != "student"}
+
+    @property
+    def optional(self) -> set[str]:
+        """Models that are no arm."""
+        return set(self.models) - {entry.model for entry in self.arms.values()}
+
+
+def open_lineup(
+    arms: Mapping[ArmName, Path],
+    candidates: Path,
+    made: CandidateSet,
+    manifest: DatasetManifest,
+    provider: Provider,
+) -> Lineup:
+    """Open every file once.
+
+    Args:
+        arms: deployable folder of each arm.
+        candidates: folder with the deployable folders of the candidates.
+        made: the candidates.
+        manifest: of the data set that they are measured on.
+        provider: where they run.
+
+    Raises:
+        UserError: an arm is damaged, does not load, or does not fit the data set.
+    """
+    models: dict[str, DeployedModel] = {}
+    by_file: dict[str, str] = {}
+
+    def enter(name: str, folder: Path) -> Entry:
+        description = describe(name, folder, manifest)
+        if description.onnx_sha256 not in by_file:
+            models[name] = DeployedModel.open(name, folder, description, provider)
+            by_file[description.onnx_sha256] = name
+        return Entry(by_file[description.onnx_sha256], description)
+
+    entered = {arm: enter(arm, folder) for arm, folder in arms.items()}
+    intact: dict[str, Entry] = {}
+    broken: dict[str, str] = {}
+    for candidate in made.candidates:
+        try:
+            intact[candidate.name] = enter(
+                f"candidate {candidate.name}", candidates / candidate.name
+            )
+        except UserError as error:
+            broken[candidate.name] = str(error)
+    return Lineup(models, entered, intact, broken)

@@ -1,0 +1,197 @@
+"""The report of a run: one HTML page that needs nothing but itself."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from components.evaluation import formatting
+from components.evaluation.judging.gate_units import gate_value
+from components.evaluation.reporting import (
+    chart_tradeoff,
+    confusion,
+    section_latency,
+    section_slices,
+    section_verdict,
+    statements,
+)
+from components.evaluation.reporting.arm_titles import arm_titles
+from components.evaluation.reporting.changes import since_champion
+from components.evaluation.reporting.chart_limits import limits
+from components.evaluation.reporting.chart_panels import gap_bar, reliability
+from components.evaluation.reporting.charts import marker, tag
+from components.evaluation.reporting.listing import (
+    Look,
+    Model,
+    listed,
+    plain,
+    subject,
+    subject_name,
+)
+from components.evaluation.reporting.section_candidates import candidate_rows
+from components.evaluation.reporting.section_champion import champion_section
+from components.evaluation.reporting.section_figures import key_figures, leaning
+from components.evaluation.reporting.section_metrics import metric_table
+from components.evaluation.reporting.section_provenance import digests
+from components.evaluation.reporting.section_training import trainings
+from components.shared.bundle import ModelBundle
+from components.shared.results import ArmName, ArmResult, ChampionRecord, Decision, Evaluation
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_MIN_SLICE_ROWS = 30
+"""Test rows below which a slice says little, where the recipe does not say how many."""
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """The run that a report is about."""
+
+    recipe: dict[str, Any]
+    """The whole recipe as plain JSON."""
+    run_id: str
+    source: str
+    """Where the data set was resolved from."""
+    created: datetime
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of the software that measured, by name."""
+
+
+def render_report(
+    evaluation: Evaluation,
+    decision: Decision,
+    bundles: dict[ArmName, ModelBundle],
+    champion: ChampionRecord,
+    context: ReportContext,
+) -> str:
+    """Write the report.
+
+    Args:
+        evaluation: what was measured.
+        decision: the verdict on it.
+        bundles: how teacher, student, hard_label and pseudo_label were trained.
+        champion: what is known of the champion, or why there is none.
+        context: the run.
+
+    Returns:
+        An HTML page without scripts and without references to anything outside of it.
+    """
+    models = listed(evaluation, decision)
+    student = subject(evaluation, decision).measured
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        evaluation=evaluation,
+        decision=decision,
+        context=context,
+        models=models,
+        plain=plain(evaluation),
+        subject_name=subject_name(evaluation, decision),
+        failed=[check for check in decision.checks if not check.passed],
+        outcome=section_verdict.outcome(evaluation, decision),
+        choice=section_verdict.choice(decision, context.recipe),
+        sureness=section_verdict.sureness(decision),
+        finding=statements.distillation(evaluation),
+        gap_bar=gap_bar(evaluation),
+        tiles=key_figures(evaluation, decision),
+        front=[model.title for model in chart_tradeoff.pareto_front(models)],
+        candidates=candidate_rows(evaluation, decision),
+        versus=champion_section(evaluation, decision),
+        changes=since_champion(
+            champion, evaluation.dataset_digest, bundles["teacher"].digest, context.recipe
+        ),
+        metrics=metric_table(models),
+        training=trainings(bundles, arm_titles(evaluation)),
+        digests=digests(evaluation, decision, bundles),
+        **_tradeoff(models, evaluation, decision),
+        **_slices(student, evaluation, context.recipe),
+        **_latency(models, evaluation),
+        **_classes(student, evaluation),
+        **_calibration(models),
+    )
+
+
+def _tradeoff(models: list[Model], evaluation: Evaluation, decision: Decision) -> dict[str, Any]:
+    asked = limits(evaluation, decision)
+    frames = {"wide": chart_tradeoff.WIDE, "narrow": chart_tradeoff.NARROW}
+    return {
+        f"tradeoff_{which}": chart_tradeoff.tradeoff_chart(
+            models, asked, frame, f"tradeoff-{which}"
+        )
+        for which, frame in frames.items()
+    }
+
+
+def _slices(student: ArmResult, evaluation: Evaluation, recipe: dict[str, Any]) -> dict[str, Any]:
+    gate = recipe["gates"].get("worst_slice") or {}
+    min_rows = gate.get("min_rows", _MIN_SLICE_ROWS)
+    champion = evaluation.arms.get("champion")
+    return {
+        "slices": section_slices.slices_section(student, champion, min_rows),
+        "min_slice_rows": min_rows,
+    }
+
+
+def _latency(models: list[Model], evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "judged_condition": section_latency.condition(models[0].result.latency_ms),
+        "latency_panels": section_latency.latency_panels(models),
+        "conditions": section_latency.conditions(models),
+        "noise": section_latency.noise_sentences(evaluation.noise),
+    }
+
+
+def _classes(student: ArmResult, evaluation: Evaluation) -> dict[str, Any]:
+    few = len(evaluation.classes) <= confusion.MOST_CLASSES
+    return {
+        "few_classes": few,
+        "matrix": confusion.matrix(student, evaluation.classes),
+        "confused": confusion.most_confused(student, evaluation.classes),
+        "class_results": student.per_class if few else confusion.worst_first(student),
+    }
+
+
+def _calibration(models: list[Model]) -> dict[str, Any]:
+    """Of the model that the verdict is on, which is the first, and of the teacher."""
+    shown = [models[0], *(model for model in models if model.look == "teacher")]
+    return {"calibration": [(model, reliability(model), leaning(model.result)) for model in shown]}
+
+
+def _gate_limit(gate: str, threshold: float) -> str:
+    return formatting.short(gate_value(gate, threshold))
+
+
+def _swatch(look: Look, hollow: bool = False, ring: bool = False) -> Markup:
+    """The symbol of a model beside its name; decoration, so hidden from screen readers."""
+    symbol = marker(look, 9, 9, 4.2 if ring else 6.5, hollow, ring)
+    return tag("svg", symbol, viewBox="0 0 18 18", class_="swatch", aria_hidden="true")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": formatting.percent,
+        "points": formatting.points,
+        "latency": formatting.latency,
+        "size": formatting.size,
+        "integer": formatting.integer,
+        "fraction": formatting.fraction,
+        "rate": formatting.rate,
+    }
+    environment.globals |= {
+        "gate_value": gate_value,
+        "gate_limit": _gate_limit,
+        "interval": formatting.interval,
+        "most_slices": section_slices.MOST_VALUES,
+        "swatch": _swatch,
+    }
+    return environment
