@@ -65,6 +65,7 @@ def build_pipeline(recipe: Recipe) -> BaseComponent:
             evaluation=evaluation,
             gates=gates,
             registry=registry,
+            compiled_teacher_source=recipe.teacher.source,
         )
         whole_recipe = checked.outputs["recipe"]
         resolved = resolve_dataset(uri=data_uri, data=data).after(checked)

@@ -26,18 +26,6 @@ _PERCENTILE = 99.999
 _BATCH = 64
 
 
-def calibration_rows(inputs: Inputs, rows: int, seed: int) -> Inputs:
-    """A random sample of training rows, in their order; all, where there are fewer than asked for.
-
-    Args:
-        inputs: raw features of all training rows, shape (rows, \\*input shape).
-        rows: how many.
-        seed: seed of the sample.
-    """
-    chosen = np.random.default_rng(seed).permutation(len(inputs))[:rows]
-    return inputs[np.sort(chosen)]
-
-
 def activation_ranges(
     model: Path, operators: list[str], calibration: Inputs, ranges: str
 ) -> TensorsData:

@@ -21,6 +21,9 @@ MAX_DIFFERENCE = 1e-4
 MIN_AGREEMENT = 0.8
 """A form that predicts another class than its torch model more often than this is broken."""
 
+_BY_THE_CALL = "DynamicQuantizeLinear"
+"""The operator that takes its range from all rows of a call."""
+
 Inputs = npt.NDArray[np.float32]
 
 
@@ -52,18 +55,23 @@ class Fidelity:
     """Share of the rows for which both predict the same class."""
 
 
-def compare(network: Classifier, model: Path, inputs: Inputs) -> Fidelity:
+def compare(
+    network: Classifier, model: Path, inputs: Inputs, batch_dependent: bool = False
+) -> Fidelity:
     """Run an ONNX file and its torch model on the same rows.
 
     Args:
         network: the torch model, on the CPU.
         model: the ONNX file.
         inputs: raw features, shape (rows, \\*input shape).
+        batch_dependent: whether rows of one call change each other's predictions; each then gets a
+            call of its own.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1  # so that sums are the same on any machine of the kind
     session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    (found,) = session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
+    calls = np.split(inputs, len(inputs)) if batch_dependent else [inputs]
+    found = np.concatenate([session.run([OUTPUT_NAME], {INPUT_NAME: rows})[0] for rows in calls])
     with torch.inference_mode():
         expected = network(torch.from_numpy(inputs)).softmax(dim=1).numpy()
     return Fidelity(
@@ -98,7 +106,8 @@ def write_deployable(
         compact(model)
         onnx.checker.check_model(model)
         onnx.save(model, path)
-        fidelity = compare(form.network, path, inputs)
+        batch_dependent = any(node.op_type == _BY_THE_CALL for node in model.graph.node)
+        fidelity = compare(form.network, path, inputs, batch_dependent)
         _check(fidelity, form, len(inputs))
         deployable = Deployable(
             role=bundle.role,
@@ -110,6 +119,7 @@ def write_deployable(
             teacher_digest=teacher_digest,
             max_difference=fidelity.max_difference,
             checked_rows=len(inputs),
+            batch_dependent=batch_dependent,
             onnx_sha256=sha256_file(path),
         )
         write_atomically(temporary / DEPLOYABLE, deployable.model_dump_json(indent=2))

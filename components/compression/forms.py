@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import assert_never
 
-from components.compression.deploying import Form, Inputs
+from components.compression.deploying import Form, FormNotMade, Inputs
 from components.compression.export import export_onnx
 from components.compression.recovery import Recovery
+from components.compression.sampling import random_rows
 from components.shared.networks import Classifier
 from components.shared.recipe import CandidateSpec
 from components.shared.recipe.compression import (
@@ -92,10 +93,9 @@ def _int8_dynamic(network: Classifier, path: Path) -> Form:
 def _int8_static(
     network: Classifier, student: Student, path: Path, rows: int, ranges: str = "minmax"
 ) -> Form:
-    from components.compression.calibration import calibration_rows
     from components.compression.quantise import quantise_static
 
-    sample = calibration_rows(student.inputs, rows, student.seed)
+    sample = random_rows(student.inputs, rows, student.seed)
     _convert(network, path, lambda model, to: quantise_static(model, to, sample, ranges))
     how = f"int8 weights and activations, {ranges} ranges of {len(sample)} training rows"
     return Form(network, how, network.parameter_count, exact=False)
@@ -120,6 +120,11 @@ def _pruned(spec: Pruned, student: Student, path: Path) -> Form:
 
     if spec.structure == "channels":
         network = without_channels(student.network, spec.sparsity)
+        if network.parameter_count == student.network.parameter_count:
+            raise FormNotMade(
+                f"no layer has a channel to lose at a sparsity of {spec.sparsity:g} (convolutions "
+                "keep multiples of 16); raise it"
+            )
         recover(network)
     else:
         network = copy.deepcopy(student.network)

@@ -1,6 +1,7 @@
 """Removing weights by their size."""
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -62,8 +63,13 @@ def kept_channels(channels: int, sparsity: float, convolution: bool) -> int:
     """
     exact = max(1.0, channels * (1 - sparsity))
     if not convolution or exact <= _BLOCK:
-        return round(exact)
-    return min(channels, _BLOCK * round(exact / _BLOCK))
+        return _rounded(exact)
+    return min(channels, _BLOCK * _rounded(exact / _BLOCK))
+
+
+def _rounded(value: float) -> int:
+    """To the nearest whole number, halves up; Python's ``round`` takes them to the even one."""
+    return math.floor(value + 0.5)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from components.shared.errors import UserError
 from components.shared.networks import Classifier
 from components.shared.recipe import StudentTrainingSpec
 from components.shared.training.objectives import distillation_loss
-from components.shared.training.trainer import fit
+from components.shared.training.trainer import Diverged, fit
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,11 @@ class Recovery:
         network.to(self.inputs.device)
         try:
             fit(network, self.inputs, self._loss, training, self.seed, label)
-        except UserError as error:
-            raise FormNotMade(str(error)) from error
+        except Diverged as error:
+            raise FormNotMade(
+                f"its training diverged: {error.found}; set the candidate's learning_rate below "
+                f"{training.learning_rate:g}"
+            ) from error
         network.cpu()
 
     def _loss(self, logits: Tensor, rows: Tensor) -> Tensor:

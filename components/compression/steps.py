@@ -11,6 +11,7 @@ from components.compression.candidate_set import CandidateMaker
 from components.compression.deploying import FormNotMade, Inputs, write_deployable
 from components.compression.forms import Student, float32
 from components.compression.recovery import Objective, Recovery
+from components.compression.sampling import random_rows
 from components.shared import events
 from components.shared.bundle import ModelBundle, load_network
 from components.shared.candidates import CandidateSet
@@ -54,7 +55,7 @@ def compress(
         bundles: model bundle of each arm; ``student`` and ``teacher`` must be among them.
         student_spec: the recipe's section ``student``.
         compression: the recipe's section ``compression``.
-        seed: seed of calibration rows and of the order in which a form learns on.
+        seed: seed of the rows to calibrate and check with, and of the order of rows in recovery.
         candidates: folder for the candidate set.
         outputs: folder for the deployable model of each arm but the student.
 
@@ -68,7 +69,7 @@ def compress(
         make_repeatable(training.threads)
         data = Dataset.open(dataset, dataset_digest)
         rows = data.load("labelled", "unlabelled")
-        checked = rows.inputs[:_CHECKED_ROWS]
+        checked = random_rows(rows.inputs, _CHECKED_ROWS, seed)
         teacher_digest = bundles["teacher"][1]
         for arm, folder in outputs.items():
             learned_from = None if arm == "teacher" else teacher_digest

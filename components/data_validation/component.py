@@ -19,6 +19,7 @@ def check_recipe(
     evaluation: dict,
     gates: dict,
     registry: dict,
+    compiled_teacher_source: str,
     recipe: dsl.Output[dsl.Artifact],
 ):
     """Check the recipe as it is run, with what was changed at its start, before anything is read.
@@ -36,6 +37,8 @@ def check_recipe(
         evaluation: the recipe's section `evaluation`.
         gates: the recipe's section `gates`.
         registry: the recipe's section `registry`.
+        compiled_teacher_source: `teacher.source` of the recipe that the pipeline was compiled from;
+            whether a teacher may come from the cache was decided by it.
         recipe: JSON of the whole recipe.
     """
     from pathlib import Path
@@ -55,7 +58,7 @@ def check_recipe(
         "gates": gates,
         "registry": registry,
     }
-    check_recipe(sections, Path(recipe.path))
+    check_recipe(sections, compiled_teacher_source, Path(recipe.path))
 
 
 @dsl.component(base_image=images.DATA, install_kfp_package=False)

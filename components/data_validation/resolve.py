@@ -102,11 +102,17 @@ def _found(labels: Split, source: Source, spec: DataSpec) -> list[str]:
     return sorted(names) if textual else sorted(names, key=int)
 
 
+def _split_columns(spec: DataSpec) -> list[str]:
+    return [spec.split.column] if spec.split.by == "column" else []
+
+
 def _manifest(
     spec: DataSpec, source: Source, classes: list[str], split: Split, folder: Path
 ) -> DatasetManifest:
     drawn = spec.split.by == "random"
     column_types = {field.name: str(field.type) for field in source.schema}
+    # Slices change what is reported, not what a model learns from.
+    only_slices = set(spec.slices) - {spec.id, spec.label, *_split_columns(spec), *spec.features}
     identity = {
         "format_version": FORMAT_VERSION,
         "shards": [{"sha256": shard.sha256, "rows": shard.rows} for shard in source.shards],
@@ -115,8 +121,9 @@ def _manifest(
         "label": spec.label,
         "input": spec.input.model_dump(mode="json"),
         "classes": classes,
-        "column_types": column_types,
-        "slices": spec.slices,
+        "column_types": {
+            name: kind for name, kind in column_types.items() if name not in only_slices
+        },
     }
     return DatasetManifest(
         source=spec.uri,

@@ -13,11 +13,12 @@ from components.shared.files import write_atomically
 from components.shared.recipe import DataSpec, Recipe, ValidationSpec, parse_section
 
 
-def check_recipe(sections: dict[str, Any], output: Path) -> Recipe:
+def check_recipe(sections: dict[str, Any], compiled_teacher_source: str, output: Path) -> Recipe:
     """Validate a whole recipe that arrived as pipeline parameters, and write it as JSON.
 
     Args:
         sections: the recipe's fields.
+        compiled_teacher_source: ``teacher.source`` at the time of compiling.
         output: file for the recipe.
 
     Raises:
@@ -25,6 +26,11 @@ def check_recipe(sections: dict[str, Any], output: Path) -> Recipe:
     """
     with events.step("check_recipe"):
         recipe = parse_section(Recipe, sections, "")
+        if recipe.teacher.source != compiled_teacher_source:
+            raise UserError(
+                f"teacher.source is {recipe.teacher.source}, but the pipeline was compiled for "
+                f"{compiled_teacher_source}, and caches accordingly; compile the recipe again"
+            )
         write_atomically(output, recipe.model_dump_json(indent=2, exclude_none=True))
         return recipe
 

@@ -57,11 +57,10 @@ def _recipe(mlflow_run_id: str | None) -> dict[str, Any] | None:
     if not mlflow_run_id:
         return None
     try:
-        text = mlflow.artifacts.load_text(f"runs:/{mlflow_run_id}/recipe.yaml")
-    except (MlflowException, OSError):
+        recipe = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{mlflow_run_id}/recipe.yaml"))
+    except (MlflowException, OSError, yaml.YAMLError):
         return None
-    recipe: dict[str, Any] = yaml.safe_load(text)
-    return recipe
+    return recipe if isinstance(recipe, dict) else None
 
 
 def download(client: MlflowClient, registry: RegistrySpec, version: str, folder: Path) -> None:

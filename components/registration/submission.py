@@ -96,7 +96,7 @@ def read_submission(inputs: Inputs, run_id: str) -> Submission:
         evaluation=read_record(inputs.evaluation, Evaluation, "evaluation"),
         deployable=read_deployable(inputs.candidates / decision.candidate),
         bundles={arm: read_bundle(folder) for arm, folder in inputs.bundles.items()},
-        example=data.load("test").inputs[:1],
+        example=next(data.batches("test", rows=1)).inputs,
         inputs=inputs,
     )
     _check_student(submission)
@@ -107,11 +107,11 @@ def read_submission(inputs: Inputs, run_id: str) -> Submission:
 def _check_student(submission: Submission) -> None:
     """Only the file that was measured may be recorded as what was measured."""
     digest = submission.deployable.onnx_sha256
-    candidate = submission.evaluation.candidate(submission.decision.candidate)
-    measured = (
-        candidate.measured if candidate else submission.evaluation.arms["student"]
-    ).model_digest
-    for what, expected in (("measured", measured), ("judged", submission.decision.student_digest)):
+    decision, evaluation = submission.decision, submission.evaluation
+    if decision.verdict == "promote" and not evaluation.candidate(decision.candidate):
+        raise UserError(f"the decision promotes {decision.candidate!r}, which was not measured")
+    measured = evaluation.measured(decision.candidate).model_digest
+    for what, expected in (("measured", measured), ("judged", decision.student_digest)):
         if digest != expected:
             raise UserError(
                 f"{submission.student}: not the student that was {what}: its SHA-256 is "

@@ -10,7 +10,7 @@ from typing import Literal
 from components.shared.files import write_atomically
 from components.shared.records import read_record
 from components.shared.results.base import Result
-from components.shared.results.evaluation import SkippedCandidate
+from components.shared.results.evaluation import CandidateName, SkippedCandidate
 
 CANDIDATES = "candidates.json"
 REFERENCE = "float32"
@@ -19,7 +19,7 @@ REFERENCE = "float32"
 class CandidateDescription(Result):
     """One form that was made."""
 
-    name: str
+    name: CandidateName
     """Also the name of its folder."""
     how: str
     """How it was made, in a few words, such as ``int8 weights and activations, 512 calibration

@@ -35,6 +35,9 @@ class Deployable(BaseModel):
     max_difference: float
     """Largest absolute difference of a probability from the torch model, over real rows."""
     checked_rows: int
+    batch_dependent: bool = False
+    """Whether what it predicts for a row depends on the other rows of the call, as it does where
+    activations are quantised by the range that they have in that call."""
     onnx_sha256: str
 
 

@@ -1,6 +1,6 @@
 """``--explain``: every gate of every candidate, in words."""
 
-from components.shared.results import CandidateDecision, Decision
+from components.shared.results import CandidateDecision, Check, Decision
 from pipelines.cli.console import console
 
 
@@ -9,6 +9,8 @@ def show_decision(decision: Decision) -> None:
     about_first = sorted(decision.candidates, key=lambda one: one.name != decision.candidate)
     for judged in about_first:
         _show_candidate(judged, chosen=judged.name == decision.candidate)
+    if not decision.candidates:
+        _show_checks(decision.checks)
     console.print()
     console.print(decision.summary, markup=False, soft_wrap=True)
 
@@ -18,7 +20,11 @@ def _show_candidate(judged: CandidateDecision, chosen: bool) -> None:
     state = "passes" if judged.passed else "fails"
     note = ", the one that the verdict is about" if chosen else ""
     console.print(f"[bold]{judged.name}[/] {state}{note}")
-    for check in judged.checks:
+    _show_checks(judged.checks)
+
+
+def _show_checks(checks: list[Check]) -> None:
+    for check in checks:
         sign = "[green]✓[/]" if check.passed else "[red]✗[/]"
         console.print(f"  {sign} ", end="")
         console.print(check.reason, markup=False, soft_wrap=True)

@@ -55,7 +55,9 @@ def _show(summary: dict[str, Any], output: Path) -> None:
     console.print(_table("arm", summary["arms"]))
     if len(summary["candidates"]) > 1 or summary["skipped_candidates"]:
         console.print()
-        console.print(_table("form of the student", summary["candidates"], summary["candidate"]))
+        if summary["candidates"]:
+            forms = summary["candidates"]
+            console.print(_table("form of the student", forms, summary["candidate"]))
         for name, reason in summary["skipped_candidates"].items():
             console.print(f"{name} was left out: {reason}", markup=False, soft_wrap=True)
     console.print()

@@ -147,7 +147,7 @@ def batches(inputs: np.ndarray, size: int = 1024) -> Sequence[np.ndarray]:
 
 def opened(folder: Path, name: str, manifest: DatasetManifest) -> DeployedModel:
     """A model as the evaluation opens it."""
-    return DeployedModel.open(name, folder, describe(name, folder, manifest), "cpu")
+    return DeployedModel.open(name, folder, describe(name, folder, manifest), "cpu", 1)
 
 
 def peak_memory(folder: Path, rows: int) -> int:

@@ -3,10 +3,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from components.compression.calibration import calibration_rows
 from components.compression.export import export_onnx
 from components.compression.quantise import quantise_static
 from tests.compression.conftest import case_of
@@ -33,19 +30,3 @@ def test_ranges_come_from_all_calibration_rows_and_cut_outliers_if_asked(tmp_pat
     assert widths["minmax"] == pytest.approx(1e5, rel=0.01)
     assert widths["percentile"] < 0.01 * widths["minmax"]
     assert widths["entropy"] < 0.6 * widths["minmax"]
-
-
-@given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 2**31))
-def test_calibration_rows_are_a_sample_without_repetition(total: int, rows: int, seed: int) -> None:
-    inputs = np.arange(total, dtype=np.float32)[:, None]
-    sample = calibration_rows(inputs, rows, seed)
-    assert len(sample) == min(rows, total)
-    assert len(np.unique(sample)) == len(sample)
-    np.testing.assert_array_equal(sample, calibration_rows(inputs, rows, seed))
-
-
-def test_calibration_rows_are_drawn_from_the_whole_pool_and_follow_the_seed() -> None:
-    inputs = np.arange(1000, dtype=np.float32)[:, None]
-    first, second = (calibration_rows(inputs, 100, seed) for seed in (0, 1))
-    assert first.max() > 900
-    assert not np.array_equal(first, second)

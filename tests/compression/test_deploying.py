@@ -6,12 +6,13 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from components.compression.deploying import Form, FormNotMade, write_deployable
+from components.compression.deploying import Form, FormNotMade, compare, write_deployable
 from components.compression.export import export_onnx
-from components.compression.forms import float32
+from components.compression.forms import float32, make_form
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE, read_deployable
 from components.shared.errors import UserError
 from components.shared.networks import Classifier
+from components.shared.recipe.compression import Int8Dynamic
 from tests.compression.conftest import Case, case_of
 
 
@@ -77,3 +78,15 @@ def test_file_that_is_not_the_one_described_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out" / DEPLOYABLE).unlink()
     with pytest.raises(UserError, match="has no deployable.json"):
         read_deployable(tmp_path / "out")
+
+
+def test_form_that_rounds_by_the_call_is_checked_with_a_call_for_each_row(tmp_path: Path) -> None:
+    """One outlier in a call changes what dynamic quantisation makes of the other rows."""
+    case = case_of("mlp")
+    rows = case.rows[:64].copy()
+    rows[0] *= 200
+    dynamic = partial(make_form, Int8Dynamic(kind="int8_dynamic"), case.student())
+    written, _, fidelity = write_deployable(tmp_path / "out", dynamic, case.bundle, rows, "t" * 64)
+    together = compare(case.network, tmp_path / "out" / ONNX_FILE, rows)
+    assert written.batch_dependent
+    assert fidelity.max_difference < together.max_difference / 2

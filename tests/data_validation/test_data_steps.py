@@ -76,7 +76,7 @@ def test_checked_recipe_is_the_recipe(tmp_path):
     recipe = load_recipe(DIGITS)
     sections = as_kfp_passes_it(recipe.model_dump(mode="json", exclude_none=True))
 
-    steps.check_recipe(sections | {"seed": recipe.seed}, tmp_path / "recipe")
+    steps.check_recipe(sections | {"seed": recipe.seed}, "train", tmp_path / "recipe")
 
     assert read_record(tmp_path / "recipe", Recipe, "recipe") == recipe
     assert "400.0" not in (tmp_path / "recipe").read_text()
@@ -87,8 +87,18 @@ def test_parameter_that_was_changed_to_nonsense_ends_with_status_2(tmp_path, cap
     sections["gates"] = {"worst_slice": {"min_accuracy": 0.5}}
 
     with pytest.raises(SystemExit) as exit_:
-        steps.check_recipe(sections, tmp_path / "recipe")
+        steps.check_recipe(sections, "train", tmp_path / "recipe")
 
     assert exit_.value.code == 2
     assert "gates.worst_slice needs data.slices" in capsys.readouterr().out
     assert not (tmp_path / "recipe").exists()
+
+
+def test_teacher_of_another_source_than_compiled_for_is_refused(tmp_path, capsys):
+    sections = load_recipe(DIGITS).model_dump(mode="json", exclude_none=True)
+    sections["teacher"] = {"source": "bundle", "uri": "/teachers/current"}
+
+    with pytest.raises(SystemExit):
+        steps.check_recipe(sections, "train", tmp_path / "recipe")
+
+    assert "compiled for train" in capsys.readouterr().out

@@ -264,10 +264,14 @@ def _arm(accuracy: float, digest: str) -> ArmResult:
         rows=3,
         metrics={
             "accuracy": Estimate(
-                value=accuracy, standard_error=0.01, lower=accuracy - 0.02, upper=accuracy + 0.02
+                value=accuracy,
+                centre=accuracy,
+                standard_error=0.01,
+                lower=accuracy - 0.02,
+                upper=accuracy + 0.02,
             ),
             "calibration_error": Estimate(
-                value=error, standard_error=error, lower=error, upper=error
+                value=error, centre=error, standard_error=error, lower=error, upper=error
             ),
         },
         per_class=[ClassResult(name="a", rows=1, precision=None, recall=1.0, f1=None)],

@@ -121,7 +121,9 @@ def _metrics(
             )
         )
     if policy.worst_slice:
-        read = partial(readings.worst_slice, candidate, policy.worst_slice.min_rows, confidence)
+        read = partial(
+            readings.worst_slice, evaluation, candidate, policy.worst_slice.min_rows, confidence
+        )
         minimum = policy.worst_slice.min_accuracy
         what = "Accuracy on the worst slice"
         gates.append(Gate("gates.worst_slice.min_accuracy", what, "at least", minimum, read))

@@ -74,16 +74,19 @@ def metric(
     return _sure(estimate, name, rows, confidence, side, model.name("metrics", name))
 
 
-def worst_slice(candidate: CandidateResult, min_rows: int, confidence: float) -> Reading:
+def worst_slice(
+    evaluation: Evaluation, candidate: CandidateResult, min_rows: int, confidence: float
+) -> Reading:
     """Accuracy of the slice whose lower bound is the lowest.
 
     Every slice has to meet the gate, so their number asks for no adjustment: a slice that is truly
     worse does not pass more often for having others beside it.
     """
     model = measured(candidate)
+    most = _rows(evaluation, model)
     found = []
     for part in model.items("slices"):
-        rows = int(part.number("rows", low=0))
+        rows = int(part.number("rows", low=0, high=most))
         if rows < min_rows:
             continue
         estimate = _estimate(part, "accuracy")
@@ -218,6 +221,7 @@ def _estimate(model: Located, name: MetricName) -> Estimate:
     most = math.inf if name in ("log_loss", "kl_to_teacher") else 1.0
     return Estimate(
         value=model.number(*path, "value", low=0, high=most),
+        centre=model.number(*path, "centre", low=0, high=most),
         standard_error=model.number(*path, "standard_error", low=0),
         lower=model.number(*path, "lower"),
         upper=model.number(*path, "upper"),

@@ -23,7 +23,7 @@ def preferred(
 
     The first that passes, unless a later one is worth the change; then that one, and so on. What
     passes is good enough, so a change has to bring something: at least 5 % less latency (by the
-    bound) or bytes, or an accuracy that is higher beyond chance.
+    bound) or bytes, or an accuracy that is higher by more than a standard error.
 
     Args:
         candidates: all of them, in the order of the recipe.

@@ -19,6 +19,7 @@ from components.shared.deployable import (
 )
 from components.shared.errors import UserError
 from components.shared.recipe.data import ImageInput, TabularInput
+from components.shared.results import TRAINED_ARMS
 
 _RUN_ROWS = 1024
 """Rows of one call; with more, what passes between layers leaves the processor's caches."""
@@ -33,7 +34,6 @@ _CHAMPION_ADVICE = (
     "another name (registry.model), or put data back as they were for the champion"
 )
 _TRAINED_ELSEWHERE = ("teacher", "champion")
-_FLOAT32 = ("teacher", "student", "hard_label", "pseudo_label")
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,27 @@ class DeployedModel:
     path: Path
     """The ONNX file."""
     session: ort.InferenceSession
+    rows_of_a_call: int
 
     @classmethod
     def open(
-        cls, name: str, folder: Path, description: Deployable, provider: Provider
+        cls, name: str, folder: Path, description: Deployable, provider: Provider, batch_size: int
     ) -> "DeployedModel":
         """Open a deployable folder with ONNX Runtime, to run in one thread.
+
+        Args:
+            name: what errors call it.
+            folder: the deployable folder.
+            description: what it holds.
+            provider: where it runs.
+            batch_size: rows of a call in which a batch-dependent model is measured.
 
         Raises:
             UserError: the model does not load.
         """
         path = folder / ONNX_FILE
-        return cls(name, description, path, open_session(name, path, 1, provider))
+        rows = batch_size if description.batch_dependent else _RUN_ROWS
+        return cls(name, description, path, open_session(name, path, 1, provider), rows)
 
     def predict(self, rows: Rows) -> Probabilities:
         """Class probabilities of every row, shape (rows, classes).
@@ -67,8 +76,8 @@ class DeployedModel:
                 the classes; names the row.
         """
         outputs = [
-            self._run(rows.part(start, start + _RUN_ROWS))
-            for start in range(0, len(rows), _RUN_ROWS)
+            self._run(rows.part(start, start + self.rows_of_a_call))
+            for start in range(0, len(rows), self.rows_of_a_call)
         ]
         probabilities = np.concatenate(outputs)
         expected = (len(rows), len(self.description.classes))
@@ -99,7 +108,7 @@ class DeployedModel:
                 f"the {self.name} gives NaN or infinity for test row {ids[broken]!r}; a model that "
                 "does so cannot be deployed: look at that row and at how the model was trained"
             )
-        tolerance = _EXACT if self.name in _FLOAT32 else _COMPRESSED
+        tolerance = _EXACT if self.name in TRAINED_ARMS else _COMPRESSED
         no_distribution = np.abs(total - 1) > tolerance
         if probabilities.min() < 0:
             no_distribution |= probabilities.min(axis=1) < 0

@@ -69,7 +69,7 @@ def evaluate(
     record = read_record(champion / CHAMPION_RECORD, ChampionRecord, "champion record")
     made = read_candidates(candidates)
     folders = _folders(arms, candidates, champion if record.state == "present" else None)
-    lineup = open_lineup(folders, candidates, made, manifest, spec.latency.provider)
+    lineup = open_lineup(folders, candidates, made, manifest, spec.latency)
     slicings = find_slices(dataset)
     scores = score_rows(dataset, _wanted(lineup, slicings))
     paths = {name: model.path for name, model in lineup.models.items() if name not in scores.broken}

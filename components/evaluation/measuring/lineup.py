@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.evaluation.measuring.deployed import DeployedModel, describe
-from components.evaluation.measuring.sessions import Provider
 from components.shared.candidates import CandidateSet
 from components.shared.dataset import DatasetManifest
 from components.shared.deployable import Deployable
 from components.shared.errors import UserError
+from components.shared.recipe.evaluation import LatencySpec
 from components.shared.results import ArmName
 
 
@@ -50,7 +50,7 @@ def open_lineup(
     candidates: Path,
     made: CandidateSet,
     manifest: DatasetManifest,
-    provider: Provider,
+    spec: LatencySpec,
 ) -> Lineup:
     """Open every file once.
 
@@ -59,7 +59,7 @@ def open_lineup(
         candidates: folder with the deployable folders of the candidates.
         made: the candidates.
         manifest: of the data set that they are measured on.
-        provider: where they run.
+        spec: where they run, and how many rows are in a call.
 
     Raises:
         UserError: an arm is damaged, does not load, or does not fit the data set.
@@ -70,7 +70,9 @@ def open_lineup(
     def enter(name: str, folder: Path) -> Entry:
         description = describe(name, folder, manifest)
         if description.onnx_sha256 not in by_file:
-            models[name] = DeployedModel.open(name, folder, description, provider)
+            models[name] = DeployedModel.open(
+                name, folder, description, spec.provider, spec.batch_sizes[0]
+            )
             by_file[description.onnx_sha256] = name
         return Entry(by_file[description.onnx_sha256], description)
 

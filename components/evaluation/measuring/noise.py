@@ -1,24 +1,23 @@
 """How quiet the machine was while latencies were measured."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from components.evaluation.measuring.turns import Trace
 from components.shared.results import Noise
 
 
-def noise(traces: Sequence[Trace], limit: float, attempts: int) -> Noise:
-    """Judge one attempt by the worst of its conditions.
+def noise(trace: Trace, limit: float, attempts: int) -> Noise:
+    """Judge one attempt.
 
     Args:
-        traces: what was timed, by condition; at least one.
+        trace: what was timed under the condition that gates judge. Others may be noisy by
+            themselves: more threads than there are CPUs wait for each other.
         limit: from here on a machine counts as noisy.
         attempts: how many were made up to this one.
     """
     return Noise(
-        drift=max(map(drift, traces)),
-        preempted=max(map(preempted, traces)),
+        drift=drift(trace),
+        preempted=preempted(trace),
         limit=limit,
         attempts=attempts,
     )

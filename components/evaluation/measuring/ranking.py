@@ -27,6 +27,8 @@ class Area(NamedTuple):
     """Area under a ROC curve."""
 
     value: float
+    centre: float
+    """The same with one more row of the rarer kind, in the middle of the ranking."""
     standard_error: float
 
 
@@ -93,11 +95,11 @@ def area(positives: Counts, every: Counts) -> Area | None:
     thousandth of each other, only the bound holds.
 
     The standard error is DeLong's (DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837),
-    which needs only how each row is placed among those of the other kind. A row in the best and one
-    in the worst place are added to each kind, without which a perfect ranking would have no error
-    at all. The mean over several classes has an upper bound of the error: positive rows of
-    different classes are different rows, and so independent; of the parts of the negative rows, the
-    standard deviations are added.
+    which needs only how each row is placed among those of the other kind; but at least half of that
+    of a share with as many rows as the rarer kind has, since a perfect ranking of few rows has no
+    error at all by DeLong. The mean over several classes has an upper bound of the error: positive
+    rows of different classes are different rows, and so independent; of the parts of the negative
+    rows, the standard deviations are added.
 
     Args:
         positives: rows of the class by bin, shape (ranked classes, bins).
@@ -117,7 +119,11 @@ def area(positives: Counts, every: Counts) -> Area | None:
     of_negatives = _variance_of_mean(negative, below)
     each = np.sqrt(of_positives + of_negatives)
     bound = (np.sqrt(of_positives.sum()) + np.sqrt(of_negatives).sum()) / len(values)
-    return Area(float(values.mean()), float(min(each.mean(), bound)))
+    fewest = np.minimum(own, others)[:, 0]
+    centres = (values * fewest + 0.5) / (fewest + 1)
+    least = np.sqrt((centres * (1 - centres) / (fewest + 1)).sum()) / (2 * len(values))
+    error = max(min(each.mean(), bound), least)
+    return Area(float(values.mean()), float(centres.mean()), float(error))
 
 
 def roc_points(positives: Counts, every: Counts) -> list[RocPoint]:
@@ -161,11 +167,11 @@ def _both_kinds(positives: Counts, every: Counts) -> tuple[Counts, Counts]:
 
 
 def _variance_of_mean(rows: Counts, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Variance of the mean of ``values``, with a 0 and a 1 added, for each class."""
-    count = rows.sum(axis=1) + 2
-    mean = ((rows * values).sum(axis=1) + 1) / count
-    square = ((rows * values**2).sum(axis=1) + 1) / count
-    variance: npt.NDArray[np.float64] = (square - mean**2) / (count - 1)
+    """Variance of the mean of ``values`` for each class; 0 where it has one row."""
+    count = rows.sum(axis=1)
+    mean = (rows * values).sum(axis=1) / count
+    square = (rows * values**2).sum(axis=1) / count
+    variance: npt.NDArray[np.float64] = (square - mean**2).clip(0) / np.maximum(count - 1, 1)
     return variance
 
 

@@ -86,7 +86,7 @@ def score_rows(dataset: Dataset, wanted: Pass, batch_rows: int | None = None) ->
     size = batch_rows or int(np.clip(_BATCH_VALUES // values, *_BATCH_ROWS))
     scores = _empty(wanted, len(manifest.classes))
     sample = _Sample(manifest.rows["test"])
-    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
     batches = _labelled(dataset, wanted, size)
     with ThreadPoolExecutor(threads) as pool:
         for rows, outcome in _ahead(pool, partial(_run, wanted), batches, threads + 1):

@@ -104,8 +104,9 @@ class _Look:
         self._counts: Counter[str] = Counter()
         self._whole = True
         self._least, self._most = np.inf, -np.inf
-        self._sample: list[npt.NDArray[np.float64]] = []
-        self._rows = 0
+        self._first: list[npt.NDArray[np.float64]] = []
+        self._drawn: list[npt.NDArray[np.float64]] = []
+        self._present = 0
 
     def update(self, column: pa.ChunkedArray) -> None:
         """See some rows."""
@@ -117,24 +118,30 @@ class _Look:
             counted = zip(*(field.to_pylist() for field in found.flatten()), strict=True)
             self._counts.update(dict(counted))
             self._forget()
-        self._rows += len(column)
 
     def slicing(self) -> Slicing:
         """How the column is divided."""
         few = self._whole and len(self._counts) <= MOST_VALUES
-        if few or not self._sample:
+        sample = self._values()
+        if few or not sample.size:
             # By rows, then by name, so that the order of the rows does not matter.
             ranked = sorted(self._counts, key=lambda value: (-self._counts[value], value))
             return ByValue(self.column, ranked[:MOST_VALUES])
-        sample = np.concatenate(self._sample)
         quartiles = np.quantile(sample, [0.25, 0.5, 0.75], method="lower")
         edges = np.unique(quartiles[quartiles < self._most]).tolist()
         return ByRange(self.column, float(self._least), [*edges, float(self._most)])
 
+    def _values(self) -> npt.NDArray[np.float64]:
+        """All values where they are few, else a sample of them."""
+        kept = self._drawn if self._present > _SAMPLE else self._first
+        return np.concatenate(kept) if kept else np.empty(0)
+
     def _see_numbers(self, numbers: npt.NDArray[np.float64]) -> None:
-        chosen = _drawn(self._rows, len(numbers), self._share) & ~np.isnan(numbers)
-        self._sample.append(numbers[chosen])
         present = numbers[~np.isnan(numbers)]
+        if self._present < _SAMPLE:
+            self._first.append(present[: _SAMPLE - self._present])
+        self._drawn.append(present[_drawn(self._present, len(present), self._share)])
+        self._present += len(present)
         whole = np.isfinite(present) & (present == np.floor(present))
         self._whole &= bool(whole.all())
         self._least = min(self._least, present.min(initial=np.inf))

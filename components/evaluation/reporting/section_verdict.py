@@ -9,7 +9,8 @@ from components.shared.results import Decision, Evaluation
 _PREFERENCES = {
     "latency": "one that is at least 5 % faster replaces those before it in the recipe",
     "size": "one that is at least 5 % smaller replaces those before it in the recipe",
-    "accuracy": "one that is more accurate beyond chance replaces those before it in the recipe",
+    "accuracy": "one that is more accurate by over one standard error replaces those before it in "
+    "the recipe",
 }
 
 

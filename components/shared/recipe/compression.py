@@ -33,7 +33,10 @@ class Float16(Spec):
 
 
 class Int8Dynamic(Spec):
-    """Weights in int8, activations quantised at every call by their own range."""
+    """Weights of fully connected layers in int8, activations quantised at every call by the range
+    that they have in that call. So rows of one call change each other's predictions a little; it
+    is measured with ``evaluation.latency.batch_sizes[0]`` rows in a call, and should be served so.
+    """
 
     kind: Literal["int8_dynamic"]
 
@@ -55,7 +58,7 @@ class Int8Static(Spec):
     @property
     def name(self) -> str:
         """What the candidate is called in evaluation and decision."""
-        return self.kind
+        return self.kind if self.ranges == "minmax" else f"{self.kind}_{self.ranges}"
 
 
 class Int8Aware(Spec):
@@ -104,11 +107,17 @@ class Pruned(Spec):
         structure = self.structure.replace(":", "_")
         return f"pruned_{structure}{share}{'_int8' if self.precision == 'int8' else ''}"
 
+    @field_validator("structure", mode="before")
+    @classmethod
+    def _base_sixty(cls, value: Any) -> Any:
+        """YAML takes an unquoted ``2:4`` for a number in base 60."""
+        return "2:4" if value == 2 * 60 + 4 else value
+
     @field_validator("sparsity")
     @classmethod
     def _half_for_two_of_four(cls, value: float, info: Any) -> float:
         if info.data.get("structure") == "2:4" and value != 0.5:
-            raise ValueError("is always 0.5 for structure 2:4")
+            raise ValueError("is always 0.5 for structure 2:4; leave it out")
         return value
 
 
@@ -117,10 +126,13 @@ def _named(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
+_Form = Float32 | Float16 | Int8Dynamic | Int8Static | Int8Aware | Pruned
+_Kind = Literal["float32", "float16", "int8_dynamic", "int8_static", "int8_qat", "pruned"]
+
 CandidateSpec = Annotated[
-    Float32 | Float16 | Int8Dynamic | Int8Static | Int8Aware | Pruned,
+    _Form,
     Field(discriminator="kind"),
-    BeforeValidator(_named, json_schema_input_type=Any),
+    BeforeValidator(_named, json_schema_input_type=_Form | _Kind),
 ]
 
 
@@ -140,5 +152,8 @@ class CompressionSpec(Spec):
         names = [candidate.name for candidate in candidates]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise ValueError(f"{twice} is listed more than once")
+            raise ValueError(
+                f"{twice} is listed more than once; candidates of a kind have to differ in ranges, "
+                "structure, sparsity or precision"
+            )
         return candidates

@@ -142,6 +142,12 @@ class DataSpec(Spec):
             raise ValueError("a column is listed more than once")
         return slices
 
+    @model_validator(mode="after")
+    def _slices_hold_several_rows(self) -> "DataSpec":
+        if self.id in self.slices:
+            raise ValueError(f"slices: {self.id!r} is the id column; each row would be a slice")
+        return self
+
     @property
     def features(self) -> list[str]:
         """The columns that the model sees."""

@@ -16,7 +16,9 @@ class LatencySpec(Spec):
 
     batch_sizes: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [1]
     """Rows in one call."""
-    threads: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [1]
+    threads: Annotated[
+        list[Annotated[int, Field(gt=0, le=256)]], Candidates, Field(min_length=1)
+    ] = [1]
     """Threads of ONNX Runtime."""
     provider: Literal["cpu", "cuda"] = "cpu"
     """ONNX Runtime's execution provider; ``cuda`` needs an image with onnxruntime-gpu."""

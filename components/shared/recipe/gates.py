@@ -97,7 +97,8 @@ class Gates(Spec):
     confidence: Confidence = 0.95
     prefer: Literal["latency", "size", "accuracy"] = "latency"
     """Which of the candidates that pass is deployed: the first in ``compression.candidates``,
-    unless a later one is at least 5 % faster or smaller, or more accurate beyond chance."""
+    unless a later one is at least 5 % faster (by median latency) or smaller, or more accurate by
+    over one standard error."""
     accuracy: AtLeast | None = None
     balanced_accuracy: AtLeast | None = None
     macro_f1: AtLeast | None = None
@@ -125,7 +126,7 @@ class Gates(Spec):
     """What becomes of limits in milliseconds where the machine was still noisy at the last attempt.
     ``judge``: they hold as ever; noise makes models slower, so it can reject a good student, but
     not promote a slow one. ``reject``: they fail, whatever was measured. ``ratio_only``: they are
-    left out, and the ratios to champion or teacher, in which noise cancels, judge alone."""
+    left out, and the ratios to champion or teacher, which noise touches far less, judge alone."""
 
     @property
     def metric_gates(self) -> dict[MetricName, AtLeast | AtMost]:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from components.shared.results.base import Result
+from components.shared.results.evaluation import CandidateName
 
 Verdict = Literal["promote", "reject"]
 
@@ -60,7 +61,7 @@ class Decision(Result):
     verdict: Verdict
     summary: str
     """One sentence for people."""
-    candidate: str
+    candidate: CandidateName
     """The candidate that is to be deployed; after a rejection, the one that came closest."""
     checks: list[Check]
     """Of that candidate."""

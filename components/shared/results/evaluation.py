@@ -1,6 +1,8 @@
 """Everything that an evaluation measured: the contract between the steps that measure and judge."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from components.shared.results.base import Interval, Result
 from components.shared.results.latency import Footprint, Latency, Noise
@@ -19,6 +21,10 @@ TRAINED_ARMS: tuple[ArmName, ...] = ("teacher", "student", "hard_label", "pseudo
 ChampionState = Literal["present", "first_model", "missing"]
 """``first_model``: nothing was ever registered under this name. ``missing``: versions are there,
 but the alias is on none of them."""
+
+
+CandidateName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]|\.[a-z0-9])*$")]
+"""Such as ``pruned_channels_12.5_int8``. It names a folder, so nothing else may stand in it."""
 
 
 class ArmResult(Result):
@@ -66,7 +72,7 @@ class ArmResult(Result):
 class CandidateResult(Result):
     """One deployable form of the student."""
 
-    name: str
+    name: CandidateName
     how: str
     """How it was made, in a few words."""
     measured: ArmResult

@@ -20,6 +20,9 @@ class Estimate(Result):
     """A metric with its confidence interval."""
 
     value: float
+    centre: float
+    """What interval and bounds lie around: the value, or for shares a little nearer to a half, as
+    if a right and a wrong row had been added. Samples without an error are not proof of none."""
     standard_error: float
     lower: float
     upper: float

@@ -17,6 +17,19 @@ from components.shared.training.augmentation import random_shift
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits of a batch, indices of its rows) -> scalar loss."""
 
+
+class Diverged(UserError):  # noqa: N818 - reads as an event
+    """A loss was not finite."""
+
+    def __init__(self, label: str, found: str, spec: TrainingSpec) -> None:
+        self.found = found
+        """The loss, and the step."""
+        super().__init__(
+            f"training of {label} diverged: {found}; lower training.learning_rate "
+            f"(now {spec.learning_rate:g})"
+        )
+
+
 _WARM_UP = 0.05
 _CURVE_POINTS = 100
 
@@ -38,7 +51,7 @@ def fit(
         The learning curve, at most about 100 points.
 
     Raises:
-        UserError: the loss is not finite; training stops at that step.
+        Diverged: the loss is not finite; training stops at that step.
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
@@ -63,10 +76,7 @@ def fit(
         schedule.step()
         current = value.item()
         if not math.isfinite(current):
-            raise UserError(
-                f"training of {label} diverged: the loss is {current} at step {step} of "
-                f"{spec.steps}; lower training.learning_rate (now {spec.learning_rate:g})"
-            )
+            raise Diverged(label, f"the loss is {current} at step {step} of {spec.steps}", spec)
         running += current
         if step % every == 0:
             curve.append(CurvePoint(step=step, loss=running / every))

@@ -171,7 +171,11 @@ def accuracy_estimate(right: int, rows: int) -> Estimate:
     interval = wilson_interval(accuracy, rows, 0.95)
     error = math.sqrt(accuracy * (1 - accuracy) / rows)
     return Estimate(
-        value=accuracy, standard_error=error, lower=interval.lower, upper=interval.upper
+        value=accuracy,
+        centre=accuracy,
+        standard_error=error,
+        lower=interval.lower,
+        upper=interval.upper,
     )
 
 
@@ -214,4 +218,6 @@ def _paired(model: Made, right: Mapping[ArmName, np.ndarray]) -> dict[ArmName, P
 
 
 def _estimate(value: float) -> Estimate:
-    return Estimate(value=value, standard_error=0.005, lower=value - 0.01, upper=value + 0.01)
+    return Estimate(
+        value=value, centre=value, standard_error=0.005, lower=value - 0.01, upper=value + 0.01
+    )

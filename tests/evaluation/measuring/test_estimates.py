@@ -1,6 +1,7 @@
 """Intervals of the metrics: coverage in small simulations, and never without a width."""
 
 import math
+from statistics import NormalDist
 from typing import Literal, get_args
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_calibration_interval_does_not_change_from_call_to_call() -> None:
 
 
 def estimate(value: float, error: float) -> Estimate:
-    return Estimate(value=value, standard_error=error, lower=0, upper=1)
+    return Estimate(value=value, centre=value, standard_error=error, lower=0, upper=1)
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.9875])
@@ -125,13 +126,93 @@ def test_bound_of_a_share_is_newcombes(metric: MetricName) -> None:
     assert one_sided(given, metric, 263, 0.975, "upper") == pytest.approx(0.3682, abs=1e-4)
 
 
-def test_one_sided_bound_of_others_is_z_errors_away_within_the_range() -> None:
-    assert one_sided(estimate(0.9, 0.01), "auroc", 9, 0.975, "lower") == pytest.approx(0.8804)
-    assert one_sided(estimate(0.9, 0.10), "auroc", 9, 0.975, "upper") == 1
-    assert one_sided(estimate(0.9, 0.10), "log_loss", 9, 0.975, "upper") == pytest.approx(
-        1.096, abs=1e-5
+def test_calibration_bound_is_z_errors_away_within_the_range() -> None:
+    given = estimate(0.1, 0.1)
+    assert one_sided(given, "calibration_error", 9, 0.975, "upper") == pytest.approx(
+        0.296, abs=1e-3
     )
-    assert one_sided(estimate(0.1, 0.10), "calibration_error", 9, 0.975, "lower") == 0
+    assert one_sided(given, "calibration_error", 9, 0.975, "lower") == 0
+
+
+CONFUSIONS = {
+    "rare class": ([950, 50], [0.99, 0.96]),
+    "two classes": ([100, 100], [0.98, 0.98]),
+    "hard class": ([900, 100], [0.95, 0.7]),
+    "ten classes": ([100] * 10, [0.99] * 10),
+    "few rows": ([20] * 10, [0.99] * 10),
+    "three classes": ([60] * 3, [0.9] * 3),
+}
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.9875])
+@pytest.mark.parametrize("case", CONFUSIONS)
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_confusion_exactly_at_the_limit_passes_no_more_often_than_the_level_allows(
+    metric: MetricName, case: str, confidence: float
+) -> None:
+    rows, recalls = (np.array(values) for values in CONFUSIONS[case])
+    of = {"balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}[metric]
+    expected = np.diag(rows * recalls)
+    others = ~np.eye(len(rows), dtype=bool)
+    expected[others] = np.repeat(rows * (1 - recalls) / (len(rows) - 1), len(rows) - 1)
+    limit = of(expected, 0.95).value
+    generator = np.random.default_rng(0)
+    passed = 0
+    for _ in range(600):
+        right = generator.binomial(rows, recalls)
+        drawn = np.diag(right)
+        drawn[others] = generator.multinomial(
+            rows - right, [1 / (len(rows) - 1)] * (len(rows) - 1)
+        ).ravel()
+        passed += one_sided(of(drawn, 0.95), metric, int(rows.sum()), confidence, "lower") >= limit
+    assert passed <= binom.ppf(0.999, 600, 1 - confidence)
+
+
+RANKINGS = {
+    "binormal": (142, 85, 0.99, 0.0),
+    "few": (40, 40, 0.995, 0.0),
+    "overlapping": (50, 500, 0.9, 0.0),
+    "some positives at the bottom": (100, 900, 1.0, 0.04),
+    "rarely at the bottom": (40, 400, 1.0, 0.02),
+}
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.9875])
+@pytest.mark.parametrize("case", RANKINGS)
+def test_ranking_exactly_at_the_limit_passes_no_more_often_than_the_level_allows(
+    case: str, confidence: float
+) -> None:
+    positives, negatives, binormal, bottom = RANKINGS[case]
+    limit = (1 - bottom) * binormal
+    apart = 9.0 if binormal == 1 else NormalDist().inv_cdf(binormal) * math.sqrt(2)
+    generator = np.random.default_rng(0)
+    labels = np.repeat([1, 0], [positives, negatives])
+    passed = 0
+    for _ in range(300):
+        logits = generator.normal(size=len(labels)) + apart * labels
+        logits[: generator.binomial(positives, bottom)] = -30
+        scores = 1 / (1 + np.exp(-(logits - apart / 2)))
+        both = np.stack([1 - scores, scores], axis=1).astype(np.float32)
+        found = estimates(tallied(labels, both, both), 0.95)
+        bound = one_sided(found["auroc"], "auroc", len(labels), confidence, "lower")
+        passed += bound >= limit
+    assert passed <= binom.ppf(0.999, 300, 1 - confidence)
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.9875])
+@pytest.mark.parametrize(("rows", "wrong"), [(200, 0.02), (500, 0.01), (1000, 0.01)])
+def test_log_loss_with_rare_great_losses_passes_no_more_often_than_the_level_allows(
+    rows: int, wrong: float, confidence: float
+) -> None:
+    limit = 6 * wrong + 0.01 * (1 - wrong)
+    generator = np.random.default_rng(0)
+    passed = 0
+    for _ in range(2000):
+        losses = np.where(generator.random(rows) < wrong, 6.0, 0.01)
+        error = losses.std(ddof=1) / math.sqrt(rows)
+        bound = one_sided(estimate(losses.mean(), error), "log_loss", rows, confidence, "upper")
+        passed += bound <= limit
+    assert passed <= 2000 * (1 - confidence)
 
 
 @pytest.mark.parametrize("metric", METRICS)

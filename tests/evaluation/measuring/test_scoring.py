@@ -27,7 +27,7 @@ SHARDS = (1, 2, 7)
 def score_problem(problem: Any, models: dict[str, Path], batch_rows: int | None) -> Scores:
     dataset = Dataset.open(problem.folder)
     opened = {
-        name: DeployedModel.open(name, folder, describe(name, folder, dataset.manifest), "cpu")
+        name: DeployedModel.open(name, folder, describe(name, folder, dataset.manifest), "cpu", 1)
         for name, folder in models.items()
     }
     wanted = Pass(

@@ -166,6 +166,7 @@ def _estimate(share: float, rows: int) -> Estimate:
     half = z * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
     return Estimate(
         value=share,
+        centre=share,
         standard_error=math.sqrt(share * (1 - share) / rows),
         lower=max((centre - half) / scale, 0.0),
         upper=min((centre + half) / scale, 1.0),
@@ -174,7 +175,11 @@ def _estimate(share: float, rows: int) -> Estimate:
 
 def _around(value: float, error: float) -> Estimate:
     return Estimate(
-        value=value, standard_error=error, lower=value - 1.96 * error, upper=value + 1.96 * error
+        value=value,
+        centre=value,
+        standard_error=error,
+        lower=value - 1.96 * error,
+        upper=value + 1.96 * error,
     )
 
 

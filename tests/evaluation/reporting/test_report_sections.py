@@ -46,7 +46,11 @@ def segments(*milliseconds: float) -> Percentile:
 def a_slice(value: str, rows: int, accuracy: float) -> SliceResult:
     reach = 0.98 / math.sqrt(rows)
     estimate = Estimate(
-        value=accuracy, standard_error=reach / 2, lower=accuracy - reach, upper=accuracy + reach
+        value=accuracy,
+        centre=accuracy,
+        standard_error=reach / 2,
+        lower=accuracy - reach,
+        upper=accuracy + reach,
     )
     return SliceResult(column="site", value=value, rows=rows, metrics={"accuracy": estimate})
 
