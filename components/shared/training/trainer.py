@@ -17,6 +17,9 @@ from components.shared.training.augmentation import random_shift
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits of a batch, indices of its rows) -> scalar loss."""
 
+_WARM_UP = 0.05
+_CURVE_POINTS = 100
+
 
 class Diverged(UserError):  # noqa: N818 - reads as an event
     """A loss was not finite."""
@@ -28,10 +31,6 @@ class Diverged(UserError):  # noqa: N818 - reads as an event
             f"training of {label} diverged: {found}; lower training.learning_rate "
             f"(now {spec.learning_rate:g})"
         )
-
-
-_WARM_UP = 0.05
-_CURVE_POINTS = 100
 
 
 def fit(

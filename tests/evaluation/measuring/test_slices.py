@@ -152,6 +152,18 @@ def test_sampled_quartiles_are_close(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [count / 19_998 for count in counts.values()] == pytest.approx([0.25] * 4, abs=0.03)
 
 
+def test_numbers_that_few_rows_have_are_divided_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sample of rows would hardly meet any of them."""
+    monkeypatch.setattr("components.evaluation.measuring.slices._SAMPLE", 50)
+    values: list[float | None] = [None] * 20_000
+    values[1000:20_000:700] = [number + 0.5 for number in range(28)]
+    _, counts = sliced(tmp_path, values)
+    assert counts.pop("missing") == 19_998 - 28
+    assert list(counts.values()) == [7, 7, 7, 7]
+
+
 def test_frequent_values_are_found_among_very_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
