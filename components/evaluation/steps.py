@@ -12,7 +12,7 @@ import onnxruntime
 
 from components.evaluation.judging.gates import decide
 from components.evaluation.measuring.evaluate import evaluate
-from components.evaluation.reporting.explain import as_markdown
+from components.evaluation.reporting.markdown import as_markdown
 from components.evaluation.reporting.report import ReportContext, render_report
 from components.shared import events
 from components.shared.bundle import read_bundle

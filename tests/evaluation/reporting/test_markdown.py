@@ -4,7 +4,7 @@ from typing import Any
 
 from components.evaluation.judging.gate_units import gate_value, unit_of
 from components.evaluation.judging.gates import decide
-from components.evaluation.reporting.explain import as_markdown
+from components.evaluation.reporting.markdown import as_markdown
 from components.shared.recipe.gates import Gates
 from components.shared.results import Evaluation
 from tests.evaluation.judging.evaluation_factory import GOOD, NOISY, Made, changed, make_evaluation
