@@ -56,7 +56,8 @@ class DatasetManifest(BaseModel):
     split_seed: int | None
     rows: dict[SplitName, int]
     digest: str
-    """SHA-256 over the content hashes of shards, the split, columns, slices, input and classes."""
+    """SHA-256 over the content hashes of shards, the split, columns, input and classes, without
+    slices, which no model learns from."""
 
     @property
     def meaningful(self) -> list[str]:

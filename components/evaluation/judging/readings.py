@@ -218,10 +218,10 @@ def paired(evaluation: Evaluation, candidate: CandidateResult, other: ArmName) -
 def _estimate(model: Located, name: MetricName) -> Estimate:
     """A metric of which every number is possible."""
     path = ("metrics", name)
-    most = math.inf if name in ("log_loss", "kl_to_teacher") else 1.0
+    least, most = estimates.value_range(name)
     return Estimate(
-        value=model.number(*path, "value", low=0, high=most),
-        centre=model.number(*path, "centre", low=0, high=most),
+        value=model.number(*path, "value", low=least, high=most),
+        centre=model.number(*path, "centre", low=least, high=most),
         standard_error=model.number(*path, "standard_error", low=0),
         lower=model.number(*path, "lower"),
         upper=model.number(*path, "upper"),

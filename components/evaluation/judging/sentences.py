@@ -76,7 +76,7 @@ def about_power(power: Power) -> str:
     chance = (
         f"With {power.rows:,} test rows, a student exactly as good as the champion passes "
         f"gates.champion.max_regression ({_points(power.margin)}) about "
-        f"{_times(power.power)} times of 100"
+        f"{times_of_100(power.power)} times of 100"
     )
     if power.sufficient:
         return f"{chance}; the smallest margin that gives it 80 is {_points(power.detectable)}."
@@ -101,6 +101,11 @@ def flattered(evaluation: Evaluation) -> str | None:
         "The champion was trained on another data set digest: some of these test rows may have "
         "been among its training rows, which would flatter its accuracy here."
     )
+
+
+def times_of_100(share: float) -> str:
+    """Of 100, rounded down: what is short of 80 must not read 80, nor what is not sure 100."""
+    return f"{min(int(100 * share), 99)}"
 
 
 def written(gate: str, value: float) -> str:
@@ -147,11 +152,6 @@ def _asked(gate: Gate) -> str:
 
 def _aside(detail: str) -> str:
     return f", {detail}," if detail else ""
-
-
-def _times(share: float) -> str:
-    """Of 100, rounded down: what is short of 80 must not read 80, nor what is not sure 100."""
-    return f"{min(int(100 * share), 99)}"
 
 
 def _percent(value: float) -> str:

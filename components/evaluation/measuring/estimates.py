@@ -64,7 +64,7 @@ def one_sided(
         return _rate_bound(estimate.centre, estimate.standard_error, z)
     if metric in _LOSSES and side == "upper":
         return _with_a_worst_row(estimate, rows, z)
-    least, most = _range(metric)
+    least, most = value_range(metric)
     return min(max(least, estimate.value + z * estimate.standard_error), most)
 
 
@@ -234,7 +234,7 @@ def _mean(metric: MetricName, moments: Floats, rows: int, confidence: float) -> 
 def _normal(metric: MetricName, value: float, error: float, confidence: float) -> Estimate:
     """z standard errors around the value."""
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
-    least, most = _range(metric)
+    least, most = value_range(metric)
     return Estimate(
         value=value,
         centre=value,
@@ -256,5 +256,6 @@ def _rate(value: float, centre: float, error: float, confidence: float) -> Estim
     )
 
 
-def _range(metric: MetricName) -> tuple[float, float]:
+def value_range(metric: MetricName) -> tuple[float, float]:
+    """The least and the greatest value that a metric can have."""
     return 0.0, math.inf if metric in _LOSSES else 1.0

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from components.evaluation.bounds import mcnemar
 from components.evaluation.formatting import integer, percent, points, probability, short
-from components.evaluation.judging.sentences import flattered
+from components.evaluation.judging.sentences import flattered, times_of_100
 from components.evaluation.reporting.chart_interval import interval_plot
 from components.evaluation.reporting.listing import subject, subject_name
 from components.evaluation.reporting.statements import Comparison, compare, relation
@@ -59,7 +59,7 @@ def champion_section(evaluation: Evaluation, decision: Decision) -> ChampionSect
 def power_sentences(power: Power) -> list[str]:
     """How small a regression these rows could have shown, and how many rows it would take."""
     rows = integer(power.rows)
-    times = min(int(100 * power.power), 99)  # rounded down: what falls short of 80 must not read 80
+    times = times_of_100(power.power)
     split = f"the two models split on {percent(power.discordance)} of the {rows} test rows"
     chance = (
         f"With that much disagreement ({split}), a student exactly as good as the champion passes "

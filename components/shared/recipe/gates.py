@@ -1,6 +1,6 @@
 """The recipe's ``gates`` section: what a student must meet to be promoted."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -131,29 +131,15 @@ class Gates(Spec):
     @property
     def metric_gates(self) -> dict[MetricName, AtLeast | AtMost]:
         """The gates on single metrics, by the metric's name."""
-        names: tuple[MetricName, ...] = (
-            "accuracy",
-            "balanced_accuracy",
-            "macro_f1",
-            "auroc",
-            "log_loss",
-            "calibration_error",
-            "agreement",
-        )
-        return {name: gate for name in names if (gate := getattr(self, name)) is not None}
+        return {
+            cast(MetricName, name): gate
+            for name, gate in self
+            if isinstance(gate, AtLeast | AtMost)
+        }
 
     @model_validator(mode="after")
     def _not_empty(self) -> "Gates":
-        others = (
-            self.worst_slice,
-            self.retention,
-            self.champion,
-            self.hard_label,
-            self.latency,
-            self.size,
-            self.memory,
-        )
-        if not self.metric_gates and all(gate is None for gate in others):
+        if not any(isinstance(field, Spec) for _, field in self):  # the others are no gates
             raise ValueError("needs at least one gate; an empty policy would promote anything")
         return self
 
