@@ -92,7 +92,8 @@ class Pruned(Spec):
     structure: Literal["channels", "2:4", "unstructured"] = "channels"
     sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share that is removed: of the channels of each layer (convolutions with over 16 left keep
-    a multiple of 16, which CPUs compute faster), or of the weights. Always a half for ``2:4``."""
+    a multiple of 16, which CPUs compute faster; of a transformer, of the units inside its
+    feed-forward parts), or of the weights. Always a half for ``2:4``."""
     steps: PositiveInt = 400
     """Optimizer steps of the recovery."""
     learning_rate: PositiveFloat | None = None

@@ -1,49 +1,15 @@
-"""The recipe's ``data`` and ``validation`` sections."""
+"""The recipe's ``data`` section."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from components.shared.recipe.base import Fraction, PositiveInt, Spec
+from components.shared.recipe.base import Names, Spec
+from components.shared.recipe.inputs import InputSpec
 
+SplitName = Literal["labelled", "unlabelled", "test"]
 POSITION = "@position"
 """Stands for an id column where the data have none."""
-
-
-class TabularInput(Spec):
-    """Numeric columns, one value a row each."""
-
-    kind: Literal["tabular"] = "tabular"
-    columns: Annotated[list[str], Field(min_length=1)]
-    """Feature columns, in the order in which the model takes them."""
-
-    @field_validator("columns")
-    @classmethod
-    def _unique(cls, columns: list[str]) -> list[str]:
-        repeated = sorted({name for name in columns if columns.count(name) > 1})
-        if repeated:
-            raise ValueError(f"column {repeated[0]!r} is listed more than once")
-        return columns
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one row as the model sees it."""
-        return (len(self.columns),)
-
-
-class ImageInput(Spec):
-    """Images of one fixed size, as encoded bytes (PNG, JPEG, …) or as a flat list of numbers."""
-
-    kind: Literal["image"]
-    column: str = "image"
-    """The column that holds the image."""
-    size: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]
-    """Channels (1 or 3 for encoded images), height and width."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one row as the model sees it: channels, height, width."""
-        return tuple(self.size)
 
 
 class ColumnSplit(Spec):
@@ -92,24 +58,13 @@ class DataSpec(Spec):
     reordered."""
     label: str = "label"
     """Column with the class; null means unlabelled."""
-    classes: Annotated[list[str], Field(min_length=2)] | None = None
+    classes: Annotated[Names, Field(min_length=2)] | None = None
     """Class names in the order of the model's outputs; by default those found, sorted."""
-    input: Annotated[TabularInput | ImageInput, Field(discriminator="kind")]
+    input: InputSpec
     split: Annotated[ColumnSplit | RandomSplit, Field(discriminator="by")] = RandomSplit()
     slices: list[str] = []
     """Columns by whose values the evaluation is broken down; text, or numbers, which are cut into
     ranges. They may be features, but need not."""
-
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _names(cls, classes: object) -> object:
-        """Class names are text; ``[0, 1]`` in YAML (or ``0.0`` from KFP) means ``["0", "1"]``."""
-        if not isinstance(classes, list):
-            return classes
-        return [
-            str(int(name)) if isinstance(name, int | float) and name == int(name) else name
-            for name in classes
-        ]
 
     @field_validator("classes")
     @classmethod
@@ -151,21 +106,4 @@ class DataSpec(Spec):
     @property
     def features(self) -> list[str]:
         """The columns that the model sees."""
-        return self.input.columns if self.input.kind == "tabular" else [self.input.column]
-
-
-class ValidationSpec(Spec):
-    """Limits that the data must keep, checked by Great Expectations before anything trains."""
-
-    min_rows: PositiveInt = 20
-    """Least number of rows in the labelled and in the test split."""
-    min_rows_per_class: PositiveInt = 2
-    """Least number of rows of each class in the labelled and in the test split."""
-    max_class_share: Fraction = 0.95
-    """Largest share of the labelled rows that one class may have."""
-    min_value: float | None = None
-    """Smallest value that a feature may take."""
-    max_value: float | None = None
-    """Largest value that a feature may take."""
-    max_test_overlap: Fraction = 0.0
-    """Largest share of test rows whose features also occur in a training row."""
+        return self.input.names

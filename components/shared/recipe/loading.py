@@ -3,6 +3,7 @@
 import difflib
 import re
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from components.shared.errors import UserError
 from components.shared.recipe.base import Spec
 from components.shared.recipe.document import Recipe
+from components.shared.recipe.teacher import sections_with_paths
+from components.shared.recipe.validation import with_suite
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -38,7 +41,11 @@ _Loader.add_implicit_resolver(
 
 
 def load_recipe(
-    path: Path, overrides: typing.Sequence[str] = (), *, absolute_paths: bool = False
+    path: Path,
+    overrides: typing.Sequence[str] = (),
+    *,
+    absolute_paths: bool = False,
+    storage: str = "",
 ) -> Recipe:
     """Read a recipe file, apply ``a.b=value`` overrides, and validate it.
 
@@ -47,6 +54,7 @@ def load_recipe(
         overrides: fields to set, in order.
         absolute_paths: make local paths absolute: those in the file are relative to its folder,
             those in overrides to the working directory. A pipeline for a cluster leaves them alone.
+        storage: the recipe's ``storage`` where it has none.
 
     Raises:
         UserError: the file cannot be read, is not YAML, or does not describe a valid recipe.
@@ -60,10 +68,14 @@ def load_recipe(
     document = _parse_yaml(text, f"recipe {path}")
     if not isinstance(document, dict):
         raise UserError(f"recipe {path}: should be a mapping with keys such as data and student")
+    if isinstance(document.get("validation"), dict):
+        document["validation"] = with_suite(document["validation"], path.parent)
     if absolute_paths:
         _make_absolute(document, path.parent)
     for override in overrides:
         _apply(document, override)
+    if storage and document.get("storage") in (None, ""):
+        document["storage"] = storage
     if absolute_paths:
         _make_absolute(document, Path.cwd())
     return _validate(Recipe, document, f"recipe {path}", strict=True)
@@ -88,13 +100,30 @@ def _parse_yaml(text: str, where: str) -> Any:
 
 
 def _make_absolute(document: dict[str, Any], folder: Path) -> None:
-    """Resolve ``data.uri`` and ``teacher.uri`` against ``folder`` where they are relative paths."""
-    for name in ("data", "teacher"):
-        section = document.get(name)
-        uri = section.get("uri") if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(uri, str) and "://" not in uri:
+    """Resolve paths against ``folder`` where they are relative: of storage, data, tokenizer,
+    teachers, and models of a library."""
+    data = document.get("data")
+    taken = data.get("input") if isinstance(data, dict) else None
+    tokenizer = taken.get("tokenizer") if isinstance(taken, dict) else None
+    places = [(document, "storage"), (data, "uri"), (tokenizer, "uri")]
+    places += [(part, "uri") for part in sections_with_paths(document.get("teacher"))]
+    places += [(part, "folder") for part in _models(document) if isinstance(part, dict)]
+    for section, key in places:
+        uri = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(uri, str) and uri and "://" not in uri:
             path = Path(uri).expanduser() if uri.startswith("~/") else Path(uri)
-            section["uri"] = str((folder / path).resolve())
+            section[key] = str((folder / path).resolve())
+
+
+def _models(part: Any) -> Iterator[Any]:
+    """All sections ``model``, at any depth; of the registry that is a name."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _models(one)
+    if isinstance(part, dict):
+        yield part.get("model")
+        for one in part.values():
+            yield from _models(one)
 
 
 def _apply(document: dict[str, Any], override: str) -> None:
@@ -127,14 +156,23 @@ def _describe(model: type[BaseModel], detail: dict[str, Any], prefix: str) -> st
     """One line for one of pydantic's errors: path, what is wrong, nearest valid name."""
     candidates: list[type[BaseModel]] = [model]
     path = [prefix] if prefix else []
+    in_mapping = False
     location = detail["loc"]
     for index, part in enumerate(location):
         fields = {name: info for c in candidates for name, info in c.model_fields.items()}
         last_unknown = index == len(location) - 1 and detail["type"] == "extra_forbidden"
-        if isinstance(part, int):
+        if part == "[key]":  # what comes before is the key of a mapping, and is wrong itself
+            continue
+        if in_mapping:
+            path.append(str(part))
+            in_mapping = False
+        elif isinstance(part, int):
             path[-1] += f"[{part}]"
+        elif len(candidates) > 1 and not last_unknown and _tagged(candidates, part):
+            candidates = _tagged(candidates, part)
         elif part in fields and not last_unknown:
             path.append(part)
+            in_mapping = _is_mapping(fields[part].annotation)
             candidates = _models_in(fields[part].annotation) or candidates
         elif last_unknown:
             path.append(part)
@@ -142,7 +180,7 @@ def _describe(model: type[BaseModel], detail: dict[str, Any], prefix: str) -> st
             hint = f"did you mean {near[0]}?" if near else f"it may be one of {', '.join(fields)}"
             return f"{'.'.join(path)}: unknown field; {hint}"
         else:
-            candidates = [c for c in candidates if _has_tag(c, part)] or candidates
+            candidates = _tagged(candidates, part) or candidates
     message = detail["msg"].removeprefix("Value error, ").replace(" after validation", "")
     message = message[0].lower() + message[1:]
     if detail["type"] == "missing":
@@ -164,8 +202,17 @@ def _describe(model: type[BaseModel], detail: dict[str, Any], prefix: str) -> st
     return f"{'.'.join(path)}: {message}" if path else message
 
 
-def _has_tag(model: type[BaseModel], tag: object) -> bool:
-    return any(tag in typing.get_args(info.annotation) for info in model.model_fields.values())
+def _tagged(models: list[type[BaseModel]], tag: object) -> list[type[BaseModel]]:
+    """Those that a tag, which is no field, tells from the others of a union."""
+    return [
+        model
+        for model in models
+        if any(tag in typing.get_args(info.annotation) for info in model.model_fields.values())
+    ]
+
+
+def _is_mapping(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is dict
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,10 +1,16 @@
-"""The recipe's ``teacher``, ``student`` and ``distillation`` sections."""
+"""The model families, for ``teacher`` and ``student``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.shared.recipe.base import Candidates, Fraction, PositiveFloat, PositiveInt, Spec
+from components.shared.recipe.base import Candidates, PositiveFloat, PositiveInt, Spec
+from components.shared.recipe.library_models import (
+    SentenceEncoderSpec,
+    TimmSpec,
+    TransformersSpec,
+)
+from components.shared.recipe.outside_models import FactorySpec
 
 Activation = Literal["relu", "gelu", "tanh"]
 
@@ -30,23 +36,33 @@ class CnnSpec(Spec):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class ResNetSpec(Spec):
-    """Residual network for small images, He et al., arXiv 1512.03385, section 4.2; images only.
+class ResidualMlpSpec(Spec):
+    """Residual blocks over the flattened input, Gorishniy et al., arXiv 2106.11959, section 3.2.
 
-    A 3x3 convolution, then stages of basic blocks with batch normalisation, average pooling over
-    the image, and one fully connected layer. Each stage but the first halves height and width.
+    A fully connected layer to ``width``, then blocks: batch normalisation, a layer to ``hidden``,
+    ReLU, dropout, a layer back, and the sum with what came in. Normalisation, ReLU and one layer
+    make the logits. Batch normalisation needs batches of two rows or more.
     """
 
-    family: Literal["resnet"]
-    channels: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [32, 64, 128]
-    """Channels of each stage."""
-    blocks: Annotated[list[PositiveInt], Candidates] = [2]
-    """Basic blocks (two 3x3 convolutions each) of each stage; one number is meant for all."""
+    family: Literal["residual_mlp"]
+    width: PositiveInt = 64
+    """Of what goes from block to block."""
+    blocks: PositiveInt = 2
+    hidden: PositiveInt = 128
+    """Width inside a block."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Before the fully connected layer."""
+    """Inside each block."""
+
+
+class _StagedSpec(Spec):
+    """A convolutional network in stages, each but the first of which halves height and width."""
+
+    family: str
+    channels: Annotated[list[PositiveInt], Candidates, Field(min_length=1)]
+    blocks: Annotated[list[PositiveInt], Candidates] = [2]
 
     @model_validator(mode="after")
-    def _blocks_for_each_stage(self) -> "ResNetSpec":
+    def _blocks_for_each_stage(self) -> Self:
         if len(self.blocks) not in (1, len(self.channels)):
             raise ValueError(
                 f"blocks has {len(self.blocks)} numbers, but channels has {len(self.channels)} "
@@ -61,72 +77,118 @@ class ResNetSpec(Spec):
         return list(zip(self.channels, blocks, strict=True))
 
 
-ModelSpec = Annotated[MlpSpec | CnnSpec | ResNetSpec, Field(discriminator="family")]
+class ResNetSpec(_StagedSpec):
+    """Residual network for small images, He et al., arXiv 1512.03385, section 4.2; images only.
 
-
-class TrainingSpec(Spec):
-    """AdamW with linear warm-up over 5 % of the steps and cosine decay to zero."""
-
-    steps: PositiveInt
-    """Optimizer steps."""
-    batch_size: PositiveInt = 64
-    learning_rate: PositiveFloat = 5e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    shift: Annotated[int, Field(ge=0)] = 0
-    """Augmentation for images: random shifts by up to so many pixels."""
-    threads: PositiveInt = 1
-    """CPU threads. The weights are the same bit for bit only at the same number."""
-
-
-class StudentTrainingSpec(TrainingSpec):
-    """How student and baselines are trained; each arm chooses its own length."""
-
-    steps: Annotated[list[PositiveInt], Candidates, Field(min_length=1)]  # type: ignore[assignment]
-    """Candidate lengths in optimizer steps, shortest first."""
-
-    def at(self, steps: int) -> TrainingSpec:
-        """This training at one of the candidate lengths."""
-        return TrainingSpec(**{**self.model_dump(), "steps": steps})
-
-
-class TrainedTeacher(Spec):
-    """A teacher that the pipeline trains on the labelled rows."""
-
-    source: Literal["train"] = "train"
-    model: ModelSpec
-    training: TrainingSpec
-
-
-class BundleTeacher(Spec):
-    """A teacher that exists already, as a model bundle of an earlier run."""
-
-    source: Literal["bundle"]
-    uri: str
-    """Folder with ``bundle.json`` and ``model.safetensors``."""
-
-
-TeacherSpec = Annotated[TrainedTeacher | BundleTeacher, Field(discriminator="source")]
-
-
-class StudentSpec(Spec):
-    """The model that is to be deployed."""
-
-    model: ModelSpec
-    training: StudentTrainingSpec
-
-
-class DistillationSpec(Spec):
-    """What the student learns from the teacher, with the candidates to choose from.
-
-    The loss is (1 - weight) · CE(labels) + weight · T² · KL(teacher_T ‖ student_T), Hinton et al.,
-    arXiv 1503.02531; rows without a label have only its second term. The candidate is chosen by
-    agreement with the teacher on held-out training rows; the test rows are never looked at.
+    A 3x3 convolution, then stages of basic blocks with batch normalisation, average pooling over
+    the image, and one fully connected layer. Each stage but the first halves height and width.
     """
 
-    temperature: Annotated[list[PositiveFloat], Candidates, Field(min_length=1)] = [2.0, 1.0]
-    """Candidate temperatures, preferred first."""
-    weight: Annotated[list[Fraction], Candidates, Field(min_length=1)] = [0.9, 1.0]
-    """Candidate weights on the teacher, preferred first."""
-    holdout: Annotated[float, Field(gt=0, le=0.5)] = 0.15
-    """Share of the training rows that the candidates are judged on (at least 150 rows where there
-    are enough); the chosen one is trained again on all rows."""
+    family: Literal["resnet"]
+    channels: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [32, 64, 128]
+    """Channels of each stage."""
+    blocks: Annotated[list[PositiveInt], Candidates] = [2]
+    """Basic blocks (two 3x3 convolutions each) of each stage; one number is meant for all."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Before the fully connected layer."""
+
+
+class MobileNetSpec(_StagedSpec):
+    """MobileNetV2 for small images, Sandler et al., arXiv 1801.04381, table 2; images only.
+
+    A 3x3 convolution, then stages of inverted residuals, a 1x1 convolution, average pooling over
+    the image, and one fully connected layer. Each stage but the first halves height and width, and
+    nothing else does: the paper's is for images of 224x224, and halves the first convolution's too.
+    """
+
+    family: Literal["mobilenet"]
+    channels: Annotated[list[PositiveInt], Candidates, Field(min_length=1)] = [16, 24, 32]
+    """Channels that the blocks of each stage put out, at a width of 1."""
+    blocks: Annotated[list[PositiveInt], Candidates] = [1, 2, 2]
+    """Inverted residuals of each stage; one number is meant for all."""
+    expansion: PositiveInt = 4
+    """How many times more channels a block has inside; those of the first stage have no more, as in
+    the paper, where the others have 6 times more."""
+    stem: PositiveInt = 16
+    """Channels of the first convolution, at a width of 1."""
+    head: PositiveInt = 128
+    """Channels of the last convolution."""
+    width: PositiveFloat = 1.0
+    """Makes all channels more or fewer; other than 1, to the nearest multiple of 8. The last
+    convolution becomes no narrower."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Before the fully connected layer."""
+
+
+class BagSpec(Spec):
+    """The mean of the vectors of a text's tokens, then fully connected layers; text only.
+
+    Without hidden layers it is the classifier of Joulin et al., arXiv 1607.01759 (fastText).
+    """
+
+    family: Literal["bag"]
+    dims: PositiveInt = 32
+    """Width of a token's vector. The vectors are most of the model: tokenizer's size times this."""
+    hidden: Annotated[list[PositiveInt], Candidates] = []
+    """Widths of the hidden layers; none by default."""
+    activation: Activation = "gelu"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class TransformerSpec(Spec):
+    """Transformer encoder (Vaswani et al., arXiv 1706.03762) over a text's tokens; text only.
+
+    Layers normalise first (Xiong et al., arXiv 2002.04745), positions are learned, and the mean of
+    the tokens that are there makes the logits. It sees the order of tokens, which ``bag`` does not,
+    and always computes as many as ``data.input.length``.
+    """
+
+    family: Literal["transformer"]
+    dims: PositiveInt = 64
+    """Width of a token's vector, a multiple of ``heads``."""
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    """Of the attention of each layer."""
+    hidden: PositiveInt = 128
+    """Width inside the feed-forward part of each layer."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the tokens' vectors, what layers add to them, and their mean."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.dims % self.heads:
+            raise ValueError(
+                f"dims is {self.dims}, which {self.heads} heads cannot share; make it a multiple "
+                "of heads"
+            )
+        return self
+
+
+_BuiltIn = (
+    MlpSpec | ResidualMlpSpec | CnnSpec | ResNetSpec | MobileNetSpec | BagSpec | TransformerSpec
+)
+BuiltInSpec = Annotated[_BuiltIn, Field(discriminator="family")]
+"""Those whose weights are drawn at random."""
+ModelSpec = Annotated[
+    _BuiltIn | FactorySpec | TransformersSpec | TimmSpec | SentenceEncoderSpec,
+    Field(discriminator="family"),
+]
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "tabular": ("mlp", "residual_mlp", "factory"),
+    "image": (
+        "mlp",
+        "residual_mlp",
+        "cnn",
+        "resnet",
+        "mobilenet",
+        "factory",
+        "transformers",
+        "timm",
+    ),
+    "text": ("bag", "transformer", "factory", "transformers", "sentence_encoder"),
+}
+"""The families that take an input, by its kind."""
+
+OUTSIDE: tuple[str, ...] = ("factory", "transformers", "timm", "sentence_encoder")
+"""The families that are not built in: what they do is looked at before they are trained."""
