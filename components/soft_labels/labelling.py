@@ -1,70 +1,144 @@
-"""Labelling: one pass of the teacher over every training row, shard by shard."""
+"""Labelling: one pass of the teacher over every row, piece by piece, in the memory of a few pieces.
+
+While the teacher is busy with a piece, the next is read and the one before is written.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from components.shared.bundle import ModelBundle
-from components.shared.dataset import Rows
+from components.shared.dataset import SPLITS, UNLABELLED, Dataset, Rows
+from components.shared.errors import UserError
 from components.shared.events import Progress
-from components.shared.files import digest_of
-from components.shared.networks import Classifier
-from components.shared.soft_labels import (
-    SoftLabelWriter,
-    StoreIdentity,
-    StoreManifest,
-    TeacherRef,
+from components.shared.pieces import Piece
+from components.shared.soft_labels import SoftLabelWriter, StoreShard, Views
+from components.shared.training.augmentation import (
+    mixed_view,
+    partners_in_piece,
+    replay_view,
 )
-from components.shared.storage import Storage
+from components.soft_labels.batching import BatchedTeacher
+from components.soft_labels.teachers.checking import UnusableRowError
+from components.soft_labels.teachers.protocol import Array
 
-SHARD_ROWS = 65_536
-_BATCH_ROWS = 1_024
-
-
-def store_identity(teacher: ModelBundle, dataset_digest: str) -> StoreIdentity:
-    """The identity of the labels that ``teacher`` gives to a data set."""
-    return StoreIdentity(
-        dataset_digest=dataset_digest,
-        teachers=[TeacherRef(digest=teacher.digest, weight=1.0)],
-        classes=teacher.classes,
-        preprocessing_digest=digest_of(
-            [teacher.input.model_dump(), teacher.preprocessing.model_dump()]
-        ),
-    )
+ResultT = TypeVar("ResultT")
 
 
-def label_rows(
-    network: Classifier,
-    rows: Rows,
-    identity: StoreIdentity,
-    storage: Storage,
-    shard_rows: int = SHARD_ROWS,
-) -> StoreManifest:
-    """Write the teacher's logits for all rows; shards that are whole already are kept.
+class Numbered(NamedTuple):
+    """A piece and its number among all, which is that of its shard."""
+
+    number: int
+    piece: Piece
+
+
+def label_pieces(
+    pieces: Sequence[Numbered],
+    data: Dataset,
+    teacher: BatchedTeacher,
+    classes: Sequence[str],
+    views: Views,
+    writer: SoftLabelWriter,
+) -> int:
+    """Write a shard for each piece; those that are whole already are kept.
 
     Args:
-        network: the teacher, in evaluation mode.
-        rows: the transfer set, labelled and unlabelled rows.
-        identity: what the labels depend on.
-        storage: where the store lives.
-        shard_rows: rows in one shard.
+        pieces: what to label.
+        data: the data set that they are of.
+        teacher: who labels.
+        classes: those that it knows, in the order of its logits.
+        views: how each row is shown to the teacher.
+        writer: of the store.
+
+    Returns:
+        Rows that the teacher labelled now.
 
     Raises:
-        UserError: the teacher's logits are not finite.
+        UserError: the teacher's logits are not finite, or the data cannot be read.
     """
-    writer = SoftLabelWriter(storage, identity)
-    progress = Progress("labelling", total=len(rows), unit="rows")
-    for index, start in enumerate(range(0, len(rows), shard_rows)):
-        part = slice(start, start + shard_rows)
-        ids = rows.ids[part]
-        if not writer.has(index, ids):
-            writer.write(index, ids, _logits(network, rows.inputs[part]))
-        progress.update(start + len(ids))
-    return writer.seal()
+    progress = Progress("labelling", total=sum(each.piece.rows for each in pieces), unit="rows")
+    known = _positions(data.manifest.classes, classes)
+    missing, whole = [], 0
+    for each in pieces:
+        if writer.take_over(each.number):
+            whole += each.piece.rows
+            progress.found(whole)
+        else:
+            missing.append(each)
+    if not missing:
+        return 0
+    labelled = 0
+    parts = data.read_pieces([each.piece for each in missing], *SPLITS)
+    with (
+        ThreadPoolExecutor(1, "reading") as reading,
+        ThreadPoolExecutor(1, "writing") as writing,
+    ):
+        coming = _submit(reading, partial(next, parts))
+        written: Future[StoreShard] | None = None
+        for left, each in zip(reversed(range(len(missing))), missing, strict=True):
+            rows = coming.result()
+            if left:
+                coming = _submit(reading, partial(next, parts))
+            logits = _logits_of_views(teacher, rows, views)
+            if written:
+                written.result()
+            written = _submit(
+                writing, partial(writer.write, each.number, rows.names, logits, _known(rows, known))
+            )
+            labelled += each.piece.rows
+            progress.update(whole + labelled)
+        if written:
+            written.result()
+    return labelled
 
 
-@torch.inference_mode()
-def _logits(network: Classifier, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    device = next(network.parameters()).device
-    batches = torch.split(torch.from_numpy(inputs), _BATCH_ROWS)
-    return torch.cat([network(batch.to(device)).cpu() for batch in batches]).numpy()
+def _known(rows: Rows, known: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Class of each row of the split ``labelled`` by its position in the logits, shape (rows,); -1
+    for all others, and where the teacher does not know the class.
+
+    Test rows are not to decide about anything before the evaluation.
+    """
+    told = (rows.splits == SPLITS.index("labelled")) & (rows.labels != UNLABELLED)
+    return np.where(told, known[rows.labels], UNLABELLED)
+
+
+def _positions(classes: Sequence[str], known: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Position of each of the data set's classes among those that a teacher knows, or -1."""
+    there = {name: position for position, name in enumerate(known)}
+    return np.asarray([there.get(name, UNLABELLED) for name in classes], np.int64)
+
+
+def _submit(executor: Executor, call: Callable[[], ResultT]) -> Future[ResultT]:
+    """Call something in a thread whose events are of the step that this one works on."""
+    context = copy_context()
+    return executor.submit(lambda: context.run(call))
+
+
+def _logits_of_views(teacher: BatchedTeacher, rows: Rows, views: Views) -> Array:
+    """Shape (rows, views, classes)."""
+    inputs = torch.from_numpy(rows.inputs)
+    found = np.empty((len(rows), views.count, teacher.classes), np.float32)
+    partners = [partners_in_piece(rows.positions, rows.splits, seed) for seed in views.seeds]
+    start = 0
+    while start < len(rows):
+        batch = slice(start, start + teacher.rows)
+        for view in range(views.count):
+            own, positions = inputs[batch], rows.positions[batch]
+            if view and views.mix:
+                there, seed = partners[view - 1][batch], views.seeds[view - 1]
+                others = inputs[there], rows.positions[there]
+                shown = mixed_view(own, positions, *others, seed, views)
+            else:
+                shown = replay_view(own, positions, view, views)
+            try:
+                found[batch, view] = teacher.logits(shown.numpy())
+            except UnusableRowError as error:
+                name = rows.names[start + error.row].as_py()
+                raise UserError(f"row {name!r}: {error.problem}") from error
+        start = batch.stop
+    return found

@@ -1,276 +1,215 @@
 """Labelling digits with a real network: what is stored, and what a restart does."""
 
-import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
-from torch import nn
 
-from components.shared.dataset import Dataset, Rows
+from components.shared.bundle import load_network
 from components.shared.errors import UserError
-from components.shared.events import parse_event
-from components.shared.networks import Classifier
-from components.shared.preprocessing import Preprocessing
-from components.shared.recipe import CnnSpec
-from components.shared.soft_labels import (
-    MANIFEST,
-    SoftLabels,
-    StoreIdentity,
-    StoreManifest,
-    TeacherRef,
-)
+from components.shared.pieces import pieces_of
+from components.shared.soft_labels import MANIFEST, SoftLabelWriter
 from components.shared.storage import LocalStorage
-from components.soft_labels.labelling import label_rows
+from components.shared.training.augmentation import replay_view
+from components.soft_labels.batching import BatchedTeacher
+from components.soft_labels.labelling import Numbered, label_pieces
+from components.soft_labels.teachers.bundle import BundleTeacher
+from components.soft_labels.teachers.checking import UnusableRowError
+from tests.soft_labels.digit_labels import (
+    ROWS,
+    SHARD_ROWS,
+    SHARDS,
+    Labelling,
+    content,
+    objects,
+    write_teacher,
+)
 
-ROOT = Path(__file__).parents[2]
-SHARD_ROWS = 300
-SHARDS = [f"part-{index:05d}.safetensors" for index in range(4)]
-
-
-@pytest.fixture(scope="module")
-def data(digits: Path) -> Dataset:
-    return Dataset.open(digits)
-
-
-@pytest.fixture(scope="module")
-def rows(data: Dataset) -> Rows:
-    return data.load("labelled", "unlabelled")
-
-
-def build_network(data: Dataset) -> Classifier:
-    """The same network, untrained, in every process."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    spec = CnnSpec(family="cnn", channels=[8], hidden=16)
-    scale = Preprocessing(mean=[5.0], std=[6.0])
-    return Classifier.build(spec, data.manifest.input, scale, 10).eval()
+Events = Callable[[], dict[str, dict[str, Any]]]
+Refused = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def network(data: Dataset) -> Classifier:
-    return build_network(data)
-
-
-def identity_of(data: Dataset) -> StoreIdentity:
-    return StoreIdentity(
-        dataset_digest=data.manifest.digest,
-        teachers=[TeacherRef(digest="t" * 64, weight=1.0)],
-        classes=data.manifest.classes,
-        preprocessing_digest="p" * 64,
-    )
-
-
-def label(data: Dataset, rows: Rows, network: nn.Module, folder: Path) -> StoreManifest:
-    assert isinstance(network, Classifier)
-    storage = LocalStorage(folder)
-    return label_rows(network, rows, identity_of(data), storage, shard_rows=SHARD_ROWS)
-
-
-def objects(folder: Path) -> list[str]:
-    """Names in a store; a hidden file is one that was not written to its end."""
-    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in objects(folder)}
-
-
-def count_passes(network: Classifier, passes: list[int]) -> torch.utils.hooks.RemovableHandle:
-    """Append the rows of every forward pass to ``passes``."""
-    return network.register_forward_hook(lambda _, inputs, __: passes.append(len(inputs[0])))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    data: Dataset, rows: Rows, network: Classifier, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    label(data, rows, network, folder)
-    return folder
-
-
-def test_stored_logits_are_the_networks_to_float16(
-    data: Dataset, rows: Rows, network: Classifier, undisturbed: Path
-) -> None:
+def network_logits(labelling: Labelling, inputs: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     with torch.inference_mode():
-        exact = network(torch.from_numpy(rows.inputs)).numpy()
-    store = SoftLabels.read(
-        LocalStorage(undisturbed),
-        dataset_digest=data.manifest.digest,
-        classes=data.manifest.classes,
-    )
+        found: npt.NDArray[Any] = labelling.network(torch.from_numpy(inputs)).numpy()
+    return found
+
+
+def test_stored_logits_are_the_networks_to_float16(labelling: Labelling, undisturbed: Path) -> None:
+    rows = labelling.data.load("labelled", "unlabelled", "test")
+    stored = labelling.open(undisturbed).logits(rows.ids)
     # Half a unit in the last of 11 bits; the rest is the order of sums in other batches.
-    np.testing.assert_allclose(store.logits(rows.ids), exact, rtol=2**-11 * 1.01, atol=1e-6)
-    assert store.logits(rows.ids).std() > 0.01
+    expected = network_logits(labelling, rows.inputs)
+    np.testing.assert_allclose(stored, expected, rtol=2**-11 * 1.01, atol=1e-6)
+    assert stored.std() > 0.01
 
 
-def test_labelled_and_unlabelled_rows_fill_shards_in_order(
-    data: Dataset, rows: Rows, undisturbed: Path
+def test_shards_hold_the_rows_of_all_splits_in_order(
+    labelling: Labelling, undisturbed: Path
 ) -> None:
-    manifest = StoreManifest.model_validate_json((undisturbed / MANIFEST).read_bytes())
-    assert len(rows) == manifest.rows == 1000
-    assert [(shard.file, shard.rows) for shard in manifest.shards] == list(
-        zip(SHARDS, [300, 300, 300, 100], strict=True)
-    )
-    assert manifest.identity == identity_of(data)
+    store = labelling.open(undisturbed)
+    assert [shard.rows for shard in store.shards] == [500, 500, 500, 297]
     assert objects(undisturbed) == [MANIFEST, *SHARDS]
+    ids = [name for index in range(4) for name in store.labels(index).ids.to_pylist()]
+    assert ids == labelling.data.load("labelled", "unlabelled", "test").ids
 
 
-def test_progress_counts_every_row(
-    data: Dataset,
-    rows: Rows,
-    network: Classifier,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+def test_accuracy_is_counted_on_labelled_rows_and_not_on_test_rows(
+    labelling: Labelling, undisturbed: Path
 ) -> None:
-    label(data, rows, network, tmp_path)
-    last = parse_event(capsys.readouterr().out.splitlines()[-1])
-    assert last is not None
-    assert (last["activity"], last["done"], last["total"]) == ("labelling", 1000, 1000)
+    rows = labelling.data.load("labelled")
+    right = network_logits(labelling, rows.inputs).argmax(axis=1) == rows.labels
+    manifest = labelling.open(undisturbed).manifest
+    assert (manifest.labelled, manifest.accuracy) == (len(rows), right.mean())
+
+
+def test_progress_counts_every_row(labelling: Labelling, tmp_path: Path, events: Events) -> None:
+    labelling.generate(tmp_path)
+    last = events()["progress"]
+    assert (last["activity"], last["done"], last["total"]) == ("labelling", ROWS, ROWS)
 
 
 @pytest.mark.parametrize(
-    ("lost", "passes"),
+    ("lost", "rows"),
     [
-        ([], []),
-        ([MANIFEST], []),
-        ([MANIFEST, SHARDS[1]], [300]),
-        ([MANIFEST, SHARDS[2], SHARDS[3]], [300, 100]),
+        ([], 0),
+        ([MANIFEST], 0),
+        ([MANIFEST, SHARDS[1]], 500),
+        ([SHARDS[2], SHARDS[3]], 797),
+        ([MANIFEST, *SHARDS], ROWS),
     ],
 )
 def test_restart_runs_the_teacher_for_what_is_missing_alone(
-    data: Dataset,
-    rows: Rows,
-    network: Classifier,
+    labelling: Labelling,
     undisturbed: Path,
     tmp_path: Path,
+    events: Events,
     lost: list[str],
-    passes: list[int],
+    rows: int,
 ) -> None:
-    for name in set(content(undisturbed)) - set(lost):
+    for name in set(objects(undisturbed)) - set(lost):
         (tmp_path / name).write_bytes((undisturbed / name).read_bytes())
-    seen: list[int] = []
-    with count_passes(network, seen):
-        label(data, rows, network, tmp_path)
-    assert seen == passes
+    labelling.generate(tmp_path)
+    assert events()["labelled"]["rows"] == rows
     assert content(tmp_path) == content(undisturbed)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "empty", "other rows", "other teacher"])
+@pytest.mark.parametrize("damage", ["cut off", "empty", "flipped", "other rows", "other teacher"])
 def test_restart_replaces_a_shard_that_is_not_the_right_one(
-    data: Dataset,
-    rows: Rows,
-    network: Classifier,
-    undisturbed: Path,
-    tmp_path: Path,
-    damage: str,
-) -> None:
-    label(data, rows, network, tmp_path)
-    shard = tmp_path / SHARDS[1]
-    if damage == "cut off":
-        shard.write_bytes(shard.read_bytes()[:-100])
-    elif damage == "empty":
-        shard.write_bytes(b"")
-    elif damage == "other rows":
-        shard.write_bytes((tmp_path / SHARDS[2]).read_bytes())
-    else:
-        other = identity_of(data).model_copy(
-            update={"teachers": [TeacherRef(digest="0" * 64, weight=1.0)]}
-        )
-        foreign = tmp_path.with_name(f"{tmp_path.name}-other")
-        label_rows(network, rows, other, LocalStorage(foreign), SHARD_ROWS)
-        shard.write_bytes((foreign / SHARDS[1]).read_bytes())
-    seen: list[int] = []
-    with count_passes(network, seen):
-        label(data, rows, network, tmp_path)
-    assert seen == [300]
-    assert content(tmp_path) == content(undisturbed)
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from components.shared.dataset import Dataset
-from tests.soft_labels.test_labelling import build_network, label
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-dataset, store, when = sys.argv[1:]
-data = Dataset.open(Path(dataset))
-network = build_network(data)
-if when == "labelling":
-    passes = iter(range(9))
-    network.register_forward_pre_hook(lambda *_: die() if next(passes) == 2 else None)
-else:
-    replace = Path.replace
-    Path.replace = lambda path, target: die() if when in target.name else replace(path, target)
-label(data, data.load("labelled", "unlabelled"), network, Path(store))
-"""
-
-
-@pytest.mark.parametrize(
-    ("when", "whole", "passes"),
-    [
-        ("labelling", SHARDS[:2], [300, 100]),
-        ("part-00001", SHARDS[:1], [300, 300, 100]),
-        ("manifest", SHARDS, []),
-    ],
-    ids=["while the teacher runs", "while a shard is written", "while the manifest is written"],
-)
-def test_store_of_a_killed_run_is_continued_and_ends_the_same(
-    digits: Path,
-    data: Dataset,
-    rows: Rows,
-    network: Classifier,
-    undisturbed: Path,
-    tmp_path: Path,
-    when: str,
-    whole: list[str],
-    passes: list[int],
+    labelling: Labelling, undisturbed: Path, tmp_path: Path, events: Events, damage: str
 ) -> None:
     store = tmp_path / "store"
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, digits, store, when],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert objects(store) == whole, "nothing half-written under a real name"
-    with pytest.raises(UserError, match="labelling was not finished"):
-        SoftLabels.read(
-            LocalStorage(store),
-            dataset_digest=data.manifest.digest,
-            classes=data.manifest.classes,
+    labelling.generate(store)
+    shard = store / SHARDS[1]
+    whole = shard.read_bytes()
+    if damage == "other teacher":
+        digest = write_teacher(tmp_path / "teacher", labelling.data, seed=1)
+        Labelling(labelling.dataset, tmp_path / "teacher", digest).generate(tmp_path / "other")
+        shard.write_bytes((tmp_path / "other" / SHARDS[1]).read_bytes())
+    else:
+        shard.write_bytes(
+            {
+                "cut off": whole[:-100],
+                "empty": b"",
+                "flipped": whole[:-1] + bytes([whole[-1] ^ 1]),
+                "other rows": (store / SHARDS[2]).read_bytes(),
+            }[damage]
         )
-    seen: list[int] = []
-    with count_passes(network, seen):
-        label(data, rows, network, store)
-    assert seen == passes
+    events()
+    labelling.generate(store)
+    assert events()["labelled"]["rows"] == SHARD_ROWS
     assert content(store) == content(undisturbed)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e5])
-def test_logits_that_cannot_be_stored_name_the_row(
-    data: Dataset, rows: Rows, tmp_path: Path, value: float
+def test_views_are_labelled_as_the_trainer_will_see_them(
+    labelling: Labelling, tmp_path: Path
 ) -> None:
-    broken = build_network(data)
-    target = rows.inputs[417]
+    labelling.generate(tmp_path, views={"count": 3, "shift": 2, "seed": 5})
+    store = labelling.open(tmp_path)
+    shard = store.labels(1)
+    rows = next(
+        labelling.data.read_pieces(
+            [pieces_of(labelling.data.manifest, SHARD_ROWS)[1]], "labelled", "unlabelled", "test"
+        )
+    )
+    assert store.identity.views.seeds == [6, 7]
+    for view in range(3):
+        shown = replay_view(
+            torch.from_numpy(rows.inputs), rows.positions, view, store.identity.views
+        )
+        expected = network_logits(labelling, shown.numpy())
+        np.testing.assert_allclose(
+            shard.of(rows.names)[:, view], expected, rtol=2**-11 * 1.01, atol=1e-6
+        )
 
-    def spoil(_: nn.Module, inputs: tuple[torch.Tensor], logits: torch.Tensor) -> torch.Tensor:
-        is_target = (inputs[0] == torch.from_numpy(target)).flatten(1).all(1)
-        return torch.where(is_target[:, None], value, logits)
 
-    with (
-        broken.register_forward_hook(spoil),
-        pytest.raises(UserError, match=f"logits for row '{rows.ids[417]}' are not finite"),
-    ):
-        label(data, rows, broken, tmp_path)
+def test_largest_logits_are_kept_where_the_recipe_says_so(
+    labelling: Labelling, tmp_path: Path
+) -> None:
+    labelling.generate(tmp_path, representation="topk", k=3)
+    rows = labelling.data.load("labelled", "unlabelled", "test")
+    exact = network_logits(labelling, rows.inputs)
+    stored = labelling.open(tmp_path).logits(rows.ids)
+    top = np.argsort(-exact, axis=1)[:, :3]
+    np.testing.assert_allclose(
+        np.take_along_axis(stored, top, 1), np.take_along_axis(exact, top, 1), rtol=1e-3, atol=1e-3
+    )
+    np.testing.assert_allclose(np.exp(stored).sum(axis=1), np.exp(exact).sum(axis=1), rtol=2e-3)
+
+
+def test_teacher_whose_logits_cannot_be_stored_is_refused_with_a_row(
+    labelling: Labelling, tmp_path: Path, refused: Refused
+) -> None:
+    digest = write_teacher(tmp_path / "teacher", labelling.data, scale=1e7)
+    broken = Labelling(labelling.dataset, tmp_path / "teacher", digest)
+    message = refused(broken.generate, tmp_path / "store")
+    assert "logits for row 'digits-0000" in message
+    assert "are not finite in float16" in message
+    assert not (tmp_path / "store" / MANIFEST).exists()
+
+
+class ReluctantTeacher(BundleTeacher):
+    """Has no answer for one row."""
+
+    def __init__(self, folder: Path, row: npt.NDArray[np.float32], complain: bool) -> None:
+        super().__init__(*load_network(folder))
+        self.row, self.complain = row, complain
+
+    def logits(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        found = super().logits(inputs).copy()
+        there = (inputs == self.row).all(axis=(1, 2, 3))
+        if there.any() and self.complain:
+            raise UnusableRowError(int(there.argmax()), "the teacher gives no probabilities for it")
+        found[there] = np.nan
+        return found
+
+
+@pytest.mark.parametrize(
+    ("complain", "message"),
+    [
+        (False, "logits for row 'digits-00917' are not finite"),
+        (True, "row 'digits-00917': the teacher gives no probabilities for it"),
+    ],
+)
+def test_row_without_a_usable_answer_is_named_and_shards_before_it_are_kept(
+    labelling: Labelling, undisturbed: Path, tmp_path: Path, complain: bool, message: str
+) -> None:
+    data = labelling.data
+    rows = data.load("labelled", "unlabelled", "test")
+    row = rows.inputs[rows.ids.index("digits-00917")]
+    teacher = BatchedTeacher(ReluctantTeacher(labelling.teacher, row, complain), rows=100)
+    identity = labelling.open(undisturbed).identity
+    with pytest.raises(UserError, match=message):
+        label_pieces(
+            [Numbered(*each) for each in enumerate(pieces_of(data.manifest, SHARD_ROWS))],
+            data,
+            teacher,
+            identity.classes,
+            identity.views,
+            SoftLabelWriter(LocalStorage(tmp_path), identity),
+        )
     assert objects(tmp_path) == SHARDS[:1], "no manifest, so no store"

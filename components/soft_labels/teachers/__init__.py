@@ -1,0 +1,1 @@
+"""Every kind of teacher, as something that gives logits for raw rows."""
