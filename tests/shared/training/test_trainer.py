@@ -11,7 +11,9 @@ from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import ImageInput, MlpSpec, TrainingSpec
 from components.shared.training.augmentation import random_shift
 from components.shared.training.objectives import cross_entropy
-from components.shared.training.trainer import BatchSampler, fit, learning_rate_factor
+from components.shared.training.rows import Batch, MemoryRows
+from components.shared.training.rows.memory import BatchSampler
+from components.shared.training.trainer import fit, learning_rate_factor
 
 INPUTS = torch.randn(60, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (INPUTS.mean(dim=(1, 2, 3)) > 0).long()
@@ -27,8 +29,12 @@ def network() -> Classifier:
     )
 
 
-def loss(logits: Tensor, rows: Tensor) -> Tensor:
-    return cross_entropy(logits, LABELS[rows])
+def rows(scale: float = 1.0) -> MemoryRows:
+    return MemoryRows(INPUTS * scale, LABELS, (), torch.arange(len(LABELS)))
+
+
+def loss(logits: Tensor, batch: Batch, _progress: float = 0) -> Tensor:
+    return cross_entropy(logits, batch.labels)
 
 
 def spec(**changes: float) -> TrainingSpec:
@@ -37,7 +43,7 @@ def spec(**changes: float) -> TrainingSpec:
 
 def test_training_lowers_the_loss_and_ends_in_evaluation_mode() -> None:
     model = network()
-    curve = fit(model, INPUTS, loss, spec(), seed=0, label="test")
+    curve = fit(model, rows(), loss, spec(), seed=0, label="test")
     assert curve[-1].loss < 0.5 * curve[0].loss
     assert curve[-1].step == 120
     assert not model.training
@@ -45,34 +51,45 @@ def test_training_lowers_the_loss_and_ends_in_evaluation_mode() -> None:
 
 def test_same_seed_gives_the_same_weights_bit_for_bit() -> None:
     first, second, other = network(), network(), network()
-    fit(first, INPUTS, loss, spec(shift=1), seed=3, label="test")
-    fit(second, INPUTS, loss, spec(shift=1), seed=3, label="test")
-    fit(other, INPUTS, loss, spec(shift=1), seed=4, label="test")
+    fit(first, rows(), loss, spec(shift=1), seed=3, label="test")
+    fit(second, rows(), loss, spec(shift=1), seed=3, label="test")
+    fit(other, rows(), loss, spec(shift=1), seed=4, label="test")
     for (name, a), b in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert not torch.equal(first.body[1].weight, other.body[1].weight)  # type: ignore[index,arg-type]
 
 
+def test_loss_is_told_which_share_of_the_training_is_done() -> None:
+    told = []
+
+    def asks(logits: Tensor, batch: Batch, progress: float) -> Tensor:
+        told.append(progress)
+        return loss(logits, batch)
+
+    fit(network(), rows(), asks, spec(steps=8), seed=0, label="test")
+    assert told == [step / 8 for step in range(8)]
+
+
 def test_diverging_training_stops_at_once_and_says_at_which_step() -> None:
     calls = 0
 
-    def breaks(logits: Tensor, rows: Tensor) -> Tensor:
+    def breaks(logits: Tensor, batch: Batch, _progress: float) -> Tensor:
         nonlocal calls
         calls += 1
-        return loss(logits, rows) * (float("nan") if calls == 7 else 1.0)
+        return loss(logits, batch) * (float("nan") if calls == 7 else 1.0)
 
     with pytest.raises(UserError, match="the loss is nan at step 7 of 120; lower training.learn"):
-        fit(network(), INPUTS, breaks, spec(), seed=0, label="student")
+        fit(network(), rows(), breaks, spec(), seed=0, label="student")
     assert calls == 7
 
 
 def test_huge_learning_rate_is_reported_as_divergence() -> None:
     with pytest.raises(UserError, match=r"diverged: the loss is (nan|inf) at step \d+"):
-        fit(network(), INPUTS * 1e18, loss, spec(learning_rate=1e30), seed=0, label="student")
+        fit(network(), rows(1e18), loss, spec(learning_rate=1e30), seed=0, label="student")
 
 
 def test_progress_tells_loss_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    fit(network(), INPUTS, loss, spec(), seed=0, label="test")
+    fit(network(), rows(), loss, spec(), seed=0, label="test")
     events = [parse_event(line) for line in capsys.readouterr().out.splitlines()]
     last = events[-1]
     assert last is not None
