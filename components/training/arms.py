@@ -5,83 +5,61 @@ rows, the *hard-label* arm from the labels alone. All share architecture, initia
 training code, so that a difference between them is a difference of targets.
 """
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, assert_never
 
 import torch
 from torch import Tensor
 
-from components.shared.bundle import Candidate, CurvePoint, Selection
+from components.shared.bundle import (
+    Candidate,
+    CurvePoint,
+    Fit,
+    Selection,
+)
 from components.shared.networks import Classifier
-from components.shared.preprocessing import Preprocessing
-from components.shared.recipe.data import ImageInput, TabularInput
-from components.shared.recipe.models import DistillationSpec, StudentSpec
-from components.shared.training.objectives import cross_entropy, distillation_loss
-from components.shared.training.trainer import Loss, fit
+from components.shared.recipe.models import ModelSpec
+from components.shared.recipe.objectives import shown
+from components.shared.training.trainer import Diverged
+from components.training.choices import Choice, lengths, searched, settings
+from components.training.fitting import agreeing, train
+from components.training.following import (
+    beside_the_chosen,
+    fit_of,
+    teachers_choice,
+)
+from components.training.problem import Arm, Problem, Split
+from components.training.searching import Plan, plan_within, search
 from components.training.selection import (
     Score,
     best_score,
+    held_out_size,
     hold_out,
+    parts_held_out,
     proportion,
     stratified_folds,
     within_one_standard_error,
 )
+from components.training.sizing import find_size
 
-Arm = Literal["student", "hard_label", "pseudo_label"]
 _FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What an arm is trained on and for."""
-
-    student: StudentSpec
-    distillation: DistillationSpec
-    input: TabularInput | ImageInput
-    preprocessing: Preprocessing
-    inputs: Tensor
-    """Raw features of all training rows, shape (rows, \\*input shape)."""
-    labels: Tensor
-    """Class indices, shape (rows,); -1 where there is none."""
-    teacher_logits: Tensor
-    """Shape (rows, classes)."""
-    classes: int
-    seed: int
-
-    def rows(self, index: Tensor) -> "Problem":
-        """The same problem on some of its rows."""
-        return Problem(
-            **{
-                **self.__dict__,
-                "inputs": self.inputs[index],
-                "labels": self.labels[index],
-                "teacher_logits": self.teacher_logits[index],
-            }
-        )
-
-    def labelled(self) -> "Problem":
-        """The same problem on its labelled rows."""
-        return self.rows(torch.nonzero(self.labels >= 0).flatten())
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One candidate: a length, and the settings of the loss where the arm has any."""
-
-    steps: int
-    temperature: float = 1.0
-    weight: float = 1.0
+_JUDGED = 300
+"""Rows that a search judges its candidates on, at least, where five folds have them."""
 
 
 @dataclass(frozen=True)
 class Trained:
     """A trained arm."""
 
+    model: ModelSpec
     network: Classifier
     curve: list[CurvePoint]
     selection: Selection
+    fit: Fit | None
+    """Of the network to its teacher; null where it had none."""
 
 
 def train_arm(arm: Arm, problem: Problem) -> Trained:
@@ -90,140 +68,172 @@ def train_arm(arm: Arm, problem: Problem) -> Trained:
     Raises:
         UserError: training diverged.
     """
-    candidates = choices(arm, problem.student, problem.distillation)
+    size = None
     if arm == "hard_label":
-        problem = problem.labelled()
+        problem = problem.on(problem.rows.labelled())
+    elif arm == "student":
+        problem, size = find_size(problem)
+    choice, selection = _choose(arm, problem)
+    selection = selection.model_copy(update={"size": size})
+    network, curve = train(arm, problem, choice, label=arm, name="final")
+    followed = None
+    if arm != "hard_label":
+        followed = fit_of(network, problem.rows, problem.input.shape, problem.seed)
+    return Trained(problem.student.model, network, curve, selection, followed)
+
+
+def _choose(arm: Arm, problem: Problem) -> tuple[Choice, Selection]:
+    """What the arm is trained by in the end, and how that came about."""
+    steps = lengths(problem.student.training, len(problem.rows), labels_alone=arm == "hard_label")
+    if arm == "student" and problem.distillation.method == "auto":
+        return _search(problem, steps)
+    candidates = list(map(Choice, steps))
+    if arm == "student":
+        candidates = settings(problem.distillation, steps)
     if len(candidates) == 1:
-        selection = Selection(
-            judge="nothing, since there was one candidate",
-            candidates=[_candidate(arm, candidates[0])],
-            chosen=0,
-        )
-    elif arm == "hard_label":
+        return candidates[0], _alone(arm, candidates[0])
+    if arm == "hard_label":
         selection = _select_by_cross_validation(problem, candidates)
     else:
         selection = _select_by_agreement(arm, problem, candidates)
-    choice = candidates[selection.chosen]
-    network, curve = _train(arm, problem, choice, label=arm)
-    return Trained(network, curve, selection)
+    return candidates[selection.chosen], selection
 
 
-def choices(arm: Arm, student: StudentSpec, distillation: DistillationSpec) -> list[Choice]:
-    """The arm's candidates in order of preference: shorter first, then as in the recipe."""
-    lengths = sorted(student.training.steps)
-    if arm != "student":
-        return [Choice(steps) for steps in lengths]
-    return [
-        Choice(steps, temperature, weight)
-        for steps in lengths
-        for temperature in distillation.temperature
-        for weight in distillation.weight
+def _alone(arm: Arm, choice: Choice) -> Selection:
+    return Selection(
+        judge="nothing, since there was one candidate",
+        candidates=[_candidate(arm, choice)],
+        chosen=0,
+    )
+
+
+def _search(problem: Problem, steps: Sequence[int]) -> tuple[Choice, Selection]:
+    """Find method and length by successive halving, judged by agreement with the teacher."""
+    spec, rows = problem.distillation, problem.rows
+    methods = searched(problem.classes, steps[0])
+    size = held_out_size(len(rows), spec.holdout)
+    plan = plan_within(spec.budget, len(methods), steps, min(_FOLDS, math.ceil(_JUDGED / size)))
+    if plan.methods == 1 and len(plan.lengths) == 1:
+        return methods[0], _alone("student", methods[0])
+    generator = torch.Generator().manual_seed(problem.seed)
+    splits = [
+        Split.of(rows, fitted, held_out, generator)
+        for fitted, held_out in parts_held_out(len(rows), spec.holdout, plan.folds, generator)
     ]
+    judged = sum(len(split.held_out) for split in splits)
+    seen = sum(len(split.seen) for split in splits)
+    trainings = itertools.count()
+    agreed: list[Tensor] = []
+
+    def judge(choice: Choice) -> Score:
+        right, learned = [], 0
+        for split in splits:
+            label, name = f"trial of {_name('student', choice)}", f"search-{next(trainings)}"
+            try:
+                network, _ = train("student", problem.on(split.fitted), choice, label, name)
+            except Diverged:
+                agreed.append(torch.zeros(judged, dtype=torch.bool))
+                return Score(0.0, 0.0)
+            right.append(agreeing(problem, network, split.held_out, teachers_choice))
+            learned += int(agreeing(problem, network, split.seen, teachers_choice).sum())
+        agreed.append(torch.cat(right))
+        score = proportion(int(agreed[-1].sum()) / judged, judged)
+        return score._replace(fitted=learned / seen)
+
+    found = search(plan, methods, judge)
+    candidates = list(map(partial(_candidate, "student"), found.tried, found.scores))
+    candidates = beside_the_chosen(candidates, agreed, found.chosen)
+    selection = Selection(
+        judge=_judge_of(plan, judged),
+        candidates=candidates,
+        chosen=found.chosen,
+        held_out=judged,
+        fitted=seen,
+    )
+    return found.tried[found.chosen], selection
+
+
+def _judge_of(plan: Plan, judged: int) -> str:
+    """How a search went, in words."""
+    halves = ""
+    if plan.methods > 1:
+        halves = (
+            f"{plan.methods} methods for {plan.screening} steps each, the better half for "
+            f"{plan.lengths[0]}; "
+        )
+    return (
+        f"agreement with the teacher on {judged} held-out training rows; {halves}"
+        "the first within one standard error of the best, and longer training only where it agrees "
+        "more by over one"
+    )
 
 
 def _select_by_agreement(arm: Arm, problem: Problem, candidates: Sequence[Choice]) -> Selection:
     """Hold out rows, and keep the cheapest candidate that agrees with the teacher about best."""
     generator = torch.Generator().manual_seed(problem.seed)
-    fitted, held_out = hold_out(len(problem.inputs), problem.distillation.holdout, generator)
-    training, judging = problem.rows(fitted), problem.rows(held_out)
-    targets = judging.teacher_logits.argmax(dim=1)
-    scores = []
-    for choice in candidates:
-        network, _ = _train(arm, training, choice, label=f"candidate {_name(arm, choice)}")
-        share = _share_right(network, judging.inputs, targets)
-        scores.append(proportion(share, len(held_out)))
+    rows, share = problem.rows, problem.distillation.holdout
+    split = Split.of(rows, *hold_out(len(rows), share, generator), generator)
+    held_out, agreed = len(split.held_out), []
+    scores: list[Score] = []
+    for number, choice in enumerate(candidates):
+        label = f"candidate {_name(arm, choice)}"
+        network, _ = train(arm, problem.on(split.fitted), choice, label, f"candidate-{number}")
+        agreed.append(agreeing(problem, network, split.held_out, teachers_choice))
+        learned = int(agreeing(problem, network, split.seen, teachers_choice).sum())
+        score = proportion(int(agreed[-1].sum()) / held_out, held_out)
+        scores.append(score._replace(fitted=learned / len(split.seen)))
+    chosen = within_one_standard_error(scores)
+    tried = list(map(partial(_candidate, arm), candidates, scores))
     return Selection(
-        judge=f"agreement with the teacher on {len(held_out)} held-out training rows; "
+        judge=f"agreement with the teacher on {held_out} held-out training rows; "
         "the first candidate within one standard error of the best",
-        candidates=list(map(partial(_candidate, arm), candidates, scores)),
-        chosen=within_one_standard_error(scores),
+        candidates=beside_the_chosen(tried, agreed, chosen),
+        chosen=chosen,
+        held_out=held_out,
+        fitted=len(split.seen),
     )
 
 
 def _select_by_cross_validation(problem: Problem, candidates: Sequence[Choice]) -> Selection:
     """Keep the length with the best cross-validated accuracy on the labelled rows."""
     generator = torch.Generator().manual_seed(problem.seed)
-    folds = stratified_folds(problem.labels.cpu(), _FOLDS, generator)
+    rows = problem.rows
+    folds = stratified_folds(rows.labels(), _FOLDS, generator)
     scores = []
-    for choice in candidates:
-        right = 0.0
-        for number, (fitted, held_out) in enumerate(folds, start=1):
-            label = f"candidate {choice.steps} steps, fold {number} of {len(folds)}"
-            network, _ = _train("hard_label", problem.rows(fitted), choice, label)
-            judging = problem.rows(held_out)
-            right += _share_right(network, judging.inputs, judging.labels) * len(held_out)
-        scores.append(proportion(right / len(problem.inputs), len(problem.inputs)))
+    for number, choice in enumerate(candidates):
+        right = 0
+        for fold in range(folds.count):
+            fitted, held_out = (rows.part(part) for part in folds.split(fold))
+            label = f"candidate {choice.steps} steps, fold {fold + 1} of {folds.count}"
+            name = f"candidate-{number}-fold-{fold}"
+            network, _ = train("hard_label", problem.on(fitted), choice, label, name)
+            right += int(agreeing(problem, network, held_out, lambda batch: batch.labels).sum())
+        scores.append(proportion(right / len(rows), len(rows)))
     return Selection(
-        judge=f"accuracy on {len(problem.inputs)} labelled rows, {len(folds)}-fold "
+        judge=f"accuracy on {len(rows)} labelled rows, {folds.count}-fold "
         "cross-validation; the best, since a baseline must be as good as it can be",
         candidates=list(map(partial(_candidate, "hard_label"), candidates, scores)),
         chosen=best_score(scores),
     )
 
 
-def _train(
-    arm: Arm, problem: Problem, choice: Choice, label: str
-) -> tuple[Classifier, list[CurvePoint]]:
-    torch.manual_seed(problem.seed)
-    network = Classifier.build(
-        problem.student.model, problem.input, problem.preprocessing, problem.classes
-    ).to(problem.inputs.device)
-    training = problem.student.training.at(choice.steps)
-    curve = fit(network, problem.inputs, _loss(arm, problem, choice), training, problem.seed, label)
-    return network, curve
-
-
-def _loss(arm: Arm, problem: Problem, choice: Choice) -> Loss:
-    match arm:
-        case "hard_label":
-            return lambda logits, rows: cross_entropy(logits, problem.labels[rows])
-        case "pseudo_label":
-            targets = problem.teacher_logits.argmax(dim=1)
-            return lambda logits, rows: cross_entropy(logits, targets[rows])
-        case "student":
-            return lambda logits, rows: distillation_loss(
-                logits,
-                problem.teacher_logits[rows],
-                problem.labels[rows],
-                choice.temperature,
-                choice.weight,
-            )
-        case _:
-            assert_never(arm)
-
-
-@torch.inference_mode()
-def _share_right(network: Classifier, inputs: Tensor, targets: Tensor) -> float:
-    return float((network(inputs).argmax(dim=1) == targets).float().mean())
-
-
 def _candidate(arm: Arm, choice: Choice, score: Score | None = None) -> Candidate:
     soft = arm == "student"
     return Candidate(
         steps=choice.steps,
-        temperature=choice.temperature if soft else None,
+        objectives=list(choice.objectives) if soft else None,
+        temperature=choice.temperature,
         weight=choice.weight if soft else None,
         score=score.value if score else None,
         standard_error=score.standard_error if score else None,
+        fitted=score.fitted if score else None,
     )
 
 
 def _name(arm: Arm, choice: Choice) -> str:
     if arm != "student":
         return f"{choice.steps} steps"
-    return f"{choice.steps} steps, T={choice.temperature:g}, weight={choice.weight:g}"
-
-
-def standardisation(inputs: Tensor) -> Preprocessing:
-    """Mean and standard deviation of the training rows: per column, or per channel of images.
-
-    A constant column gets a standard deviation of 1.
-
-    Args:
-        inputs: raw features, shape (rows, columns) or (rows, channels, height, width).
-    """
-    axes = [axis for axis in range(inputs.dim()) if axis != 1]
-    mean = inputs.double().mean(dim=axes)
-    std = inputs.double().std(dim=axes, correction=0)
-    std = torch.where(std > 0, std, torch.ones_like(std))
-    return Preprocessing(mean=mean.float().tolist(), std=std.float().tolist())
+    named = [f"{choice.steps} steps", "+".join(one.kind for one in choice.objectives)]
+    if choice.temperature is not None:
+        named.append(f"T={shown(choice.temperature)}")
+    return ", ".join([*named, f"weight={choice.weight:g}"])

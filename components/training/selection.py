@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 _MIN_HELD_OUT = 150
+_MANY = 1_000_000
+"""Rows above which neither exact shares nor even classes matter."""
 
 
 class Score(NamedTuple):
@@ -15,6 +18,8 @@ class Score(NamedTuple):
 
     value: float
     standard_error: float
+    fitted: float | None = None
+    """The same share of rows that it was trained on, which says nothing of how good it is."""
 
 
 def proportion(share: float, rows: int) -> Score:
@@ -48,16 +53,59 @@ def held_out_size(rows: int, share: float) -> int:
 
 
 def hold_out(rows: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Split row indices at random into (fitted, held out)."""
+    """Split rows at random into (fitted, held out).
+
+    Returns:
+        Numbers of rows in random order; where there are more than a million rows, masks of shape
+        (rows,), which take an eighth of the memory, and hold out about the share.
+    """
+    if rows > _MANY:
+        held_out = _random_bytes(rows, generator) < round(256 * share)
+        return ~held_out, held_out
     order = torch.randperm(rows, generator=generator)
     size = held_out_size(rows, share)
     return order[size:], order[:size]
 
 
-def stratified_folds(
-    labels: Tensor, folds: int, generator: torch.Generator
+def parts_held_out(
+    rows: int, share: float, folds: int, generator: torch.Generator
 ) -> list[tuple[Tensor, Tensor]]:
-    """Folds of (fitted, held out) row indices with every class spread evenly.
+    """Split rows at random into (fitted, held out) several times, each time with other rows held
+    out.
+
+    Args:
+        rows: number of rows.
+        share: share of the rows to hold out.
+        folds: how many splits; fewer where there are too few rows.
+        generator: source of the order; the first split is that of :func:`hold_out`.
+    """
+    fitted, held_out = hold_out(rows, share, generator)
+    if fitted.dtype == torch.bool:
+        return [(fitted, held_out)]
+    order, size = torch.cat([held_out, fitted]), len(held_out)
+    starts = range(0, min(folds, rows // size) * size, size)
+    return [
+        (torch.cat([order[:start], order[start + size :]]), order[start : start + size])
+        for start in starts
+    ]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which fold holds out each row."""
+
+    count: int
+    fold_of: Tensor
+    """Shape (rows,)."""
+
+    def split(self, fold: int) -> tuple[Tensor, Tensor]:
+        """Masks of the rows that are fitted and held out, shape (rows,)."""
+        held_out = self.fold_of == fold
+        return ~held_out, held_out
+
+
+def stratified_folds(labels: Tensor, folds: int, generator: torch.Generator) -> Folds:
+    """Folds with every class spread evenly; at random where there are more than a million rows.
 
     Args:
         labels: class indices, shape (rows,).
@@ -65,9 +113,30 @@ def stratified_folds(
         generator: source of the order within each class.
     """
     folds = min(folds, len(labels))
+    if len(labels) > _MANY:
+        return Folds(folds, _random_bytes(len(labels), generator) % folds)
     shuffled = torch.randperm(len(labels), generator=generator)
     by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
-    fold_of = torch.empty(len(labels), dtype=torch.int64)
-    fold_of[by_class] = torch.arange(len(labels)) % folds
-    rows = torch.arange(len(labels))
-    return [(rows[fold_of != fold], rows[fold_of == fold]) for fold in range(folds)]
+    fold_of = torch.empty(len(labels), dtype=torch.uint8)
+    fold_of[by_class] = (torch.arange(len(labels)) % folds).to(torch.uint8)
+    return Folds(folds, fold_of)
+
+
+def some(rows: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """About so many of the rows at random, or all where there are no more.
+
+    Args:
+        rows: numbers of rows in random order, of which the first are taken, or a mask.
+        most: how many; of a mask at least one in 256.
+        generator: decides which ones of a mask.
+    """
+    if rows.dtype != torch.bool:
+        return rows[:most]
+    there = int(rows.sum())
+    if there <= most:
+        return rows
+    return rows & (_random_bytes(len(rows), generator) < max(1, round(256 * most / there)))
+
+
+def _random_bytes(rows: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 256, (rows,), dtype=torch.uint8, generator=generator)

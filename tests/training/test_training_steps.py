@@ -1,9 +1,9 @@
 """The training steps on data sets, stores and bundles on disk."""
 
+import json
 import pickle
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +19,29 @@ from components.shared.bundle import BUNDLE, WEIGHTS, ModelBundle, load_network,
 from components.shared.dataset import Dataset
 from components.shared.events import parse_event
 from components.shared.recipe import DataSpec, parse_section
-from components.shared.soft_labels import SoftLabels, SoftLabelWriter, StoreIdentity, TeacherRef
-from components.shared.storage import LocalStorage
+from components.shared.recipe.outside_models import MODULES
+from components.shared.soft_labels import SoftLabels
 from components.soft_labels.steps import generate_soft_labels
 from components.training import steps
+from tests.training.labelled_digits import (
+    STUDENT,
+    TEACHER,
+    Labelled,
+    digest_of_data,
+    label,
+    write_store,
+)
 
 ARMS = ("student", "pseudo_label", "hard_label")
-TEACHER: dict[str, Any] = {
-    "source": "train",
-    "model": {"family": "cnn", "channels": [8], "hidden": 16, "dropout": 0.1},
-    "training": {"steps": 20, "batch_size": 50, "shift": 1},
-}
-# As KFP hands it over: whole numbers in lists are floats.
-STUDENT: dict[str, Any] = {
-    "model": {"family": "mlp", "hidden": [16.0]},
-    "training": {"steps": [10.0, 20.0], "batch_size": 250, "learning_rate": 0.01},
-}
-DISTILLATION: dict[str, Any] = {"temperature": [2.0], "weight": [0.9]}
 CLASSES = [str(digit) for digit in range(10)]
 
 
-@pytest.fixture(autouse=True)
-def _torch_as_before() -> Any:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 def write_digits(path: Path, *, spoil: str = "nothing") -> Path:
-    """Digits with a split column; all rows of the split ``spoil`` get absurd pixels and labels."""
+    """Digits with a split column; all rows of the split ``spoil`` are white, and of class 0."""
     data = load_digits()
     split = np.asarray((["labelled"] * 1 + ["unlabelled"] * 3 + ["test"] * 2) * 300)[:1797]
     images, labels = data.data.copy(), data.target.astype(str).astype(object)
-    images[split == spoil] = np.inf if spoil == "test" else 16.0
-    labels[split == spoil] = "nonsense" if spoil == "test" else "0"
+    images[split == spoil], labels[split == spoil] = 16.0, "0"
     table = pa.table(
         {
             "id": [f"digits-{row:05d}" for row in range(1797)],
@@ -76,82 +64,6 @@ def resolve_digits(folder: Path, **fields: Any) -> Path:
     }
     resolve(parse_section(DataSpec, section, "data"), folder / "dataset")
     return folder / "dataset"
-
-
-def digest_of_data(dataset: Path) -> str:
-    return Dataset.open(dataset).manifest.digest
-
-
-def write_store(dataset: Path, folder: Path, leave_out: str = "", seed: int = 0) -> str:
-    """A store with random labels for the training rows; returns its identity."""
-    data = Dataset.open(dataset)
-    ids = [name for name in data.load("labelled", "unlabelled").ids if name != leave_out]
-    identity = StoreIdentity(
-        dataset_digest=data.manifest.digest,
-        teachers=[TeacherRef(digest=f"{seed}" * 64, weight=1.0)],
-        classes=data.manifest.classes,
-        preprocessing_digest="p" * 64,
-    )
-    writer = SoftLabelWriter(LocalStorage(folder), identity)
-    writer.write(0, ids, np.random.default_rng(seed).normal(size=(len(ids), 10)).astype(np.float32))
-    writer.seal()
-    return identity.digest
-
-
-def label(dataset: Path, teacher: Path, store: Path) -> str:
-    return generate_soft_labels(
-        dataset, digest_of_data(dataset), teacher, read_bundle(teacher).digest, str(store)
-    )
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A data set, a soft-label store for it, and a folder for what is trained."""
-
-    dataset: Path
-    store: Path
-    digest: str
-    folder: Path
-
-    def train(self, arm: str = "student", name: str = "", **changes: Any) -> ModelBundle:
-        arguments = {
-            "dataset": self.dataset,
-            "dataset_digest": digest_of_data(self.dataset),
-            "soft_labels_uri": str(self.store),
-            "soft_labels_digest": self.digest,
-            "arm": arm,
-            "student": STUDENT,
-            "distillation": DISTILLATION,
-            "seed": 0,
-            "output": self.folder / (name or arm),
-            **changes,
-        }
-        return steps.train_student(**arguments)
-
-
-@pytest.fixture
-def labelled(digits: Path, tmp_path: Path) -> Labelled:
-    digest = write_store(digits, tmp_path / "store")
-    return Labelled(digits, tmp_path / "store", digest, tmp_path)
-
-
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Calls a step that has to end with status 2; gives the message of its error event."""
-
-    def call(step: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            step(*arguments, **options)
-        assert ended.value.code == 2
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        last = parse_event(printed.out.splitlines()[-1])
-        assert last is not None
-        assert (last["event"], last["kind"]) == ("error", "user")
-        return str(last["message"])
-
-    return call
 
 
 def distil(dataset: Path, folder: Path, seed: int = 0) -> dict[str, ModelBundle]:
@@ -213,7 +125,7 @@ def test_hard_label_arm_is_the_same_whatever_the_store_holds(
     labelled: Labelled, tmp_path: Path
 ) -> None:
     digest = write_store(labelled.dataset, tmp_path / "other", seed=1)
-    changes = {"soft_labels_uri": str(tmp_path / "other"), "soft_labels_digest": digest}
+    changes = {"soft_labels_folder": str(tmp_path / "other"), "soft_labels_digest": digest}
     for arm in ARMS:
         plain, other = labelled.train(arm), labelled.train(arm, name=f"{arm}-other", **changes)
         assert (plain.weights_sha256 == other.weights_sha256) is (arm == "hard_label")
@@ -225,7 +137,7 @@ def test_row_without_a_soft_label_is_named(
     row = Dataset.open(labelled.dataset).load("unlabelled").ids[7]
     digest = write_store(labelled.dataset, tmp_path / "gap", leave_out=row)
     message = refused(
-        labelled.train, soft_labels_uri=str(tmp_path / "gap"), soft_labels_digest=digest
+        labelled.train, soft_labels_folder=str(tmp_path / "gap"), soft_labels_digest=digest
     )
     assert f"the soft-label store has no label for row '{row}'" in message
     assert not (labelled.folder / "student").exists()
@@ -242,7 +154,7 @@ def test_store_of_another_data_set_is_refused(
         message = refused(
             labelled.train,
             arm,
-            soft_labels_uri=str(tmp_path / "foreign"),
+            soft_labels_folder=str(tmp_path / "foreign"),
             soft_labels_digest=digest,
         )
         assert message.startswith("the soft-label store belongs to another data set")
@@ -255,9 +167,7 @@ def test_store_that_is_not_the_one_asked_for_is_refused(
     labelled: Labelled, refused: Callable[..., str]
 ) -> None:
     message = refused(labelled.train, soft_labels_digest="f" * 64)
-    assert (
-        message == f"the soft-label store is {labelled.digest[:12]}, but ffffffffffff was asked for"
-    )
+    assert f"store is {labelled.digest[:12]}, but ffffffffffff was asked for" in message
 
 
 def test_unfinished_or_damaged_store_is_refused(
@@ -267,14 +177,17 @@ def test_unfinished_or_damaged_store_is_refused(
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1
     shard.write_bytes(content)
-    assert "part-00000.safetensors is damaged" in refused(labelled.train)
+    message = refused(labelled.train)
+    assert "part-00000.safetensors" in message
+    assert "damaged" in message
     (labelled.store / "manifest.json").unlink()
     assert "labelling was not finished" in refused(labelled.train)
 
 
 def test_unknown_arm_is_refused(labelled: Labelled, refused: Callable[..., str]) -> None:
     message = refused(labelled.train, "softlabel")
-    assert message == "arm: should be one of student, hard_label, pseudo_label, not 'softlabel'"
+    arms = "student, hard_label, pseudo_label, assistant"
+    assert message == f"arm: should be one of {arms}, not 'softlabel'"
 
 
 @pytest.mark.parametrize(
@@ -299,6 +212,19 @@ def test_mistake_in_a_parameter_names_the_field(
     assert not (labelled.folder / "student").exists()
 
 
+def test_model_that_could_not_be_deployed_is_refused_before_it_is_trained(
+    labelled: Labelled, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODULES, "tests.factories")
+    arguments = {"what": "features"}
+    model = {"family": "factory", "factory": "tests.factories:computing", "arguments": arguments}
+    data = (labelled.dataset, digest_of_data(labelled.dataset))
+    expected = "model: it gives a tensor of shape [3, 9] for 3 rows, not [3, 10]"
+    assert expected in refused(labelled.train, student={**STUDENT, "model": model})
+    teacher, output = {**TEACHER, "model": model}, labelled.folder / "teacher"
+    assert expected in refused(steps.train_teacher, *data, teacher, 0, output)
+
+
 def test_failed_training_leaves_the_former_bundle_alone(
     labelled: Labelled, refused: Callable[..., str]
 ) -> None:
@@ -320,11 +246,77 @@ def test_steps_work_on_what_was_asked_for_or_not_at_all(
     messages = [
         refused(steps.train_teacher, data, other, TEACHER, 0, new),
         refused(labelled.train, dataset_digest=other, output=new),
-        refused(generate_soft_labels, data, other, teacher, read_bundle(teacher).digest, str(new)),
-        refused(generate_soft_labels, data, known, teacher, other, str(new)),
+        refused(
+            generate_soft_labels, data, other, teacher, read_bundle(teacher).digest, {}, "", new
+        ),
+        refused(generate_soft_labels, data, known, teacher, other, {}, "", new),
     ]
     assert all("but 000000000000 was asked for" in message for message in messages)
     assert not new.exists()
+
+
+# Sets that do not fit into memory
+
+
+@pytest.fixture
+def in_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBEDISTILL_ROWS_IN_MEMORY_BYTES", "0")
+    monkeypatch.setenv("KUBEDISTILL_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("in_file")
+def test_arms_share_the_rows_in_a_file_and_learn_from_them(
+    digits: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = label(digits, teacher, tmp_path / "store")
+    data = Labelled(digits, tmp_path / "store", digest, tmp_path)
+    capsys.readouterr()
+    bundles = [data.train(arm) for arm in ARMS for _ in range(2)]
+    weights = [bundle.weights_sha256 for bundle in bundles]
+    assert weights[::2] == weights[1::2]
+    assert len(set(weights)) == 3
+    assert all(bundle.curve[-1].loss < bundle.curve[0].loss for bundle in bundles)
+    (in_memory,) = {bundle.preprocessing.model_dump_json() for bundle in bundles}
+    assert in_memory == read_bundle(teacher).preprocessing.model_dump_json()
+    events = [parse_event(line) for line in capsys.readouterr().out.splitlines()]
+    told = [event for event in events if event and event["event"] == "training_rows"]
+    assert [(event["kind"], event["rows"]) for event in told] == [("file", 1_000)] * 4 + [
+        ("file", 100)
+    ] * 2
+    written = [event for event in events if event and "writing" in str(event.get("activity"))]
+    assert {event["step"] for event in written} == {"train_student", "train_hard_label"}
+
+
+@pytest.mark.usefixtures("in_file")
+def test_row_without_a_soft_label_is_named_where_rows_go_to_a_file(
+    labelled: Labelled, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    row = Dataset.open(labelled.dataset).load("unlabelled").ids[7]
+    digest = write_store(labelled.dataset, tmp_path / "gap", leave_out=row)
+    message = refused(
+        labelled.train, soft_labels_folder=str(tmp_path / "gap"), soft_labels_digest=digest
+    )
+    assert f"no label for row '{row}'" in message
+    assert not list((tmp_path / "cache").rglob("records"))
+
+
+@pytest.mark.usefixtures("in_file")
+def test_labels_that_changed_under_the_same_identity_are_not_mixed_up(
+    labelled: Labelled, tmp_path: Path
+) -> None:
+    """An endpoint may say something else the next time, and nothing can tell but the labels."""
+    first = labelled.train(name="first")
+    digest = write_store(labelled.dataset, tmp_path / "again", seed=1, teacher="0")
+    assert digest == labelled.digest
+    changed = labelled.train(name="changed", soft_labels_folder=str(tmp_path / "again"))
+    assert changed.weights_sha256 != first.weights_sha256
+
+
+def test_limit_that_is_no_number_is_refused(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    monkeypatch.setenv("KUBEDISTILL_ROWS_IN_MEMORY_BYTES", "64M")
+    assert "KUBEDISTILL_ROWS_IN_MEMORY_BYTES should be a number of" in refused(labelled.train)
 
 
 # A teacher that exists already
@@ -376,6 +368,56 @@ def test_teacher_that_does_not_fit_is_refused(
     assert not (tmp_path / "store").exists()
 
 
+def of_several(weighting: str, *members: dict[str, Any]) -> dict[str, Any]:
+    teachers = [{"teacher": member} for member in members]
+    return {"source": "ensemble", "weighting": weighting, "members": teachers}
+
+
+def test_of_several_teachers_none_is_trained_on_rows_that_judge_them(
+    digits: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = {"source": "train", **TEACHER}
+    data = digest_of_data(digits)
+
+    def train(weighting: str) -> bytes:
+        among = of_several(weighting, trained, trained)
+        output = tmp_path / weighting
+        steps.train_teacher(digits, data, TEACHER, 0, output, among=among)
+        return (output / WEIGHTS).read_bytes()
+
+    whole = (teacher / WEIGHTS).read_bytes()
+    assert train("fixed") == train("confidence") == whole
+    assert "held_out" not in capsys.readouterr().out
+    assert train("quality") != whole
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (held_out,) = [one for one in told if one["event"] == "held_out"]
+    labels = Dataset.open(digits).load("labelled").labels
+    assert held_out["of"] == len(labels)
+    assert held_out["rows"] == sum(int(count * 0.2) for count in np.bincount(labels))
+
+
+def test_a_bundle_of_some_classes_is_one_of_several_teachers(
+    teacher: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    write_digits(tmp_path / "digits.parquet")
+    dataset = resolve_digits(tmp_path, classes=[*CLASSES, "10"])
+    section = {"source": "bundle", "uri": str(teacher)}
+    among = of_several("quality", section, section)
+    arguments = (dataset, digest_of_data(dataset), section, 0, tmp_path / "taken")
+    assert steps.train_teacher(*arguments, among=among).classes == CLASSES
+    assert "it has 10 classes, the data set 11" in refused(steps.train_teacher, *arguments)
+
+
+def test_a_bundle_cannot_be_judged_by_rows_that_it_was_trained_on(
+    digits: Path, teacher: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    section = {"source": "bundle", "uri": str(teacher)}
+    arguments = (digits, digest_of_data(digits), section, 0, tmp_path / "taken")
+    told = refused(steps.train_teacher, *arguments, among=of_several("quality", section, section))
+    assert "was trained on this data set's labelled rows, so that they cannot judge it" in told
+    steps.train_teacher(*arguments, among=of_several("fixed", section, section))
+
+
 def test_teacher_of_other_columns_is_refused(tmp_path: Path, refused: Callable[..., str]) -> None:
     columns = ["alcohol", "malic_acid", "ash"]
 
@@ -424,8 +466,8 @@ def test_store_read_by_an_arm_is_the_teachers(digits: Path, teacher: Path, tmp_p
     digest = label(digits, teacher, tmp_path / "store")
     data = Dataset.open(digits)
     rows = data.load("labelled", "unlabelled")
-    store = SoftLabels.read(
-        LocalStorage(tmp_path / "store"),
+    store = SoftLabels.open(
+        tmp_path / "store",
         dataset_digest=data.manifest.digest,
         classes=CLASSES,
         digest=digest,
