@@ -8,8 +8,12 @@ import pyarrow as pa
 
 from components.shared.errors import UserError
 from components.shared.recipe import POSITION, DataSpec
+from components.shared.recipe.columns import CategoricalColumn
+from components.shared.recipe.inputs import InputSpec, TabularInput
 
-Role = Literal["id", "label", "feature", "image", "split", "slice"]
+Role = Literal[
+    "id", "label", "feature", "category", "image", "text", "tokens", "split", "slice", "time"
+]
 
 TEXT = "text"
 WHOLE = "whole number"
@@ -17,6 +21,7 @@ NUMBER = "number"
 BOOLEAN = "true/false"
 BYTES = "bytes"
 NUMBERS = "list of numbers"
+TIME = "time"
 EMPTY = "only missing values"
 OTHER = "other"
 
@@ -24,9 +29,13 @@ ALLOWED: dict[Role, tuple[str, ...]] = {
     "id": (TEXT, WHOLE),
     "label": (TEXT, WHOLE, NUMBER, BOOLEAN, EMPTY),
     "feature": (WHOLE, NUMBER, BOOLEAN),
+    "category": (TEXT, WHOLE, NUMBER, BOOLEAN, EMPTY),
     "image": (BYTES, NUMBERS),
+    "text": (TEXT,),
+    "tokens": (NUMBERS,),
     "split": (TEXT, EMPTY),
     "slice": (TEXT, WHOLE, NUMBER, BOOLEAN, EMPTY),
+    "time": (TIME, TEXT),
 }
 """Kinds of values that a column may hold. A label of kind number has to be whole: that is what a
 column of whole numbers becomes once a value is missing."""
@@ -35,9 +44,13 @@ _EXPECTED: dict[Role, str] = {
     "id": "text or whole numbers",
     "label": "class names or whole numbers",
     "feature": "numbers",
+    "category": "text, whole numbers or true/false",
     "image": "encoded images (binary) or flat lists of numbers",
+    "text": "text",
+    "tokens": "lists of token ids",
     "split": "the words labelled, unlabelled and test",
     "slice": "text, numbers or true/false",
+    "time": "timestamps, dates, or text such as 2026-11-30T12:00:00Z",
 }
 
 
@@ -56,9 +69,20 @@ def kind_of(arrow_type: pa.DataType) -> str:
         NUMBER: types.is_floating(arrow_type),
         BOOLEAN: types.is_boolean(arrow_type),
         BYTES: types.is_binary(arrow_type) or types.is_large_binary(arrow_type),
+        TIME: types.is_timestamp(arrow_type) or types.is_date(arrow_type),
         EMPTY: types.is_null(arrow_type),
     }
     return next((kind for kind, holds in kinds.items() if holds), OTHER)
+
+
+def feature_roles(given: InputSpec) -> dict[str, Role]:
+    """The columns that a model sees, with what each is used for; texts are token ids already."""
+    if isinstance(given, TabularInput):
+        return {
+            part.name: "category" if isinstance(part, CategoricalColumn) else "feature"
+            for part in given.parts
+        }
+    return dict.fromkeys(given.names, "image" if given.kind == "image" else "tokens")
 
 
 def roles_of(spec: DataSpec) -> dict[str, Role]:
@@ -67,22 +91,28 @@ def roles_of(spec: DataSpec) -> dict[str, Role]:
     A column that slices and something else use has the role of the latter.
 
     Raises:
-        UserError: images are to be sliced by.
+        UserError: images or texts are to be sliced by.
     """
-    feature: Role = "feature" if spec.input.kind == "tabular" else "image"
-    roles: dict[str, Role] = dict.fromkeys(spec.features, feature)
+    roles = feature_roles(spec.input)
+    if spec.input.kind == "text":
+        roles = dict.fromkeys(spec.features, "text")
     if spec.id != POSITION:
         roles[spec.id] = "id"
     roles[spec.label] = "label"
     if spec.split.by == "column":
         roles[spec.split.column] = "split"
     for name in spec.slices:
-        if roles.setdefault(name, "slice") == "image":
+        if roles.setdefault(name, "slice") in ("image", "text"):
             raise UserError(
-                f"data.slices: {name!r} is the column of images, which cannot be sliced by; name "
-                "columns of text, numbers or true/false"
+                f"data.slices: {name!r} is the column of {roles[name]}s, which cannot be sliced by;"
+                " name columns of text, numbers or true/false"
             )
     return roles
+
+
+def tokenised_roles(spec: DataSpec) -> dict[str, Role]:
+    """The same once texts have been cut into tokens."""
+    return {**roles_of(spec), **feature_roles(spec.input)}
 
 
 def check_columns(schema: pa.Schema, roles: dict[str, Role], where: str) -> None:

@@ -1,168 +1,127 @@
 """Running checks with Great Expectations, and reading its verdict without its loopholes."""
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import great_expectations as gx
 import pandas as pd
-from great_expectations.data_context import EphemeralDataContext
-from great_expectations.data_context.types.base import (
-    DataContextConfig,
-    InMemoryStoreBackendDefaults,
-    ProgressBarsConfig,
-)
 
-from components.data_validation.frame import Derived
-from components.data_validation.outcome import CheckResult
+from components.data_validation.evidence import Evidence
+from components.data_validation.judge import Judge, exception_in
 from components.data_validation.suite import Check
 from components.shared.files import digest_of
-
-_SITE = "data_docs"
-_POSITION = "position"
+from components.shared.results.validation import CheckResult, status_of
 
 
-@dataclass(frozen=True)
-class Suite:
-    """Checks that look at the same data frame."""
-
-    name: str
-    frame: pd.DataFrame
-    key: str
-    """The column of ``frame`` that names an offending row in reports."""
-    checks: Sequence[Check]
-
-
-def run_suites(suites: Sequence[Suite], derived: Derived, docs: Path) -> list[CheckResult]:
-    """Run all checks, and write Great Expectations' Data Docs into the folder ``docs``.
+def run_checks(
+    judge: Judge, frames: Mapping[str, pd.DataFrame], checks: Sequence[Check], evidence: Evidence
+) -> list[CheckResult]:
+    """Run all checks, and put their results onto the judge's pages.
 
     Great Expectations calls an empty suite a success, and also a check that had no value to look
-    at. Here both are failures, as is a check that raised an exception.
+    at. Here both are failures, whatever the policy, as is a check that raised an exception, or a
+    verdict that is not what the counts say.
+
+    Args:
+        judge: Great Expectations.
+        frames: by name; each has to have a check.
+        checks: what is expected of them.
+        evidence: what the frames were made from.
     """
-    outcomes: list[CheckResult] = []
-    context = _context(docs)
-    for suite in suites:
-        results = _run(context, suite)
-        outcomes += [
-            _outcome(check, results.get(position), derived)
-            for position, check in enumerate(suite.checks)
-        ] or [_nothing_checked(suite.name)]
-    context.build_data_docs(site_names=[_SITE])
+    outcomes = []
+    for name, frame in frames.items():
+        mine = [check for check in checks if check.frame == name]
+        if not mine:
+            outcomes.append(nothing_checked(name))
+            continue
+        results = judge.judge(name, frame, [check.expectation for check in mine])
+        for check, result in zip(mine, results, strict=True):
+            outcomes.append(_outcome(check, result, evidence))
+            if result is not None:
+                _fit_to_the_data(check, result.result, evidence)
+        judge.publish(name, results, [check.rule for check in mine])
     return outcomes
 
 
-def suite_hash(suites: Sequence[Suite]) -> str:
-    """SHA-256 over every expectation and its limits."""
+def suite_hash(checks: Sequence[Check], further: Any = None) -> str:
+    """SHA-256 over every expectation with its limits and policy, and over ``further`` ones."""
     return digest_of(
         [
             [
-                suite.name,
-                [check.expectation.configuration.to_json_dict() for check in suite.checks],
-            ]
-            for suite in suites
+                [check.frame, check.policy, check.expectation.configuration.to_json_dict()]
+                for check in checks
+            ],
+            further,
         ]
     )
 
 
-def _context(docs: Path) -> EphemeralDataContext:
-    """A context in memory that knows the documentation site in ``docs``."""
-    site = {
-        "class_name": "SiteBuilder",
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {
-            "class_name": "TupleFilesystemStoreBackend",
-            "base_directory": str(docs.resolve()),
-        },
-    }
-    config = DataContextConfig(
-        data_docs_sites={_SITE: site},
-        progress_bars=ProgressBarsConfig(globally=False),
-        store_backend_defaults=InMemoryStoreBackendDefaults(),
+def nothing_checked(suite: str) -> CheckResult:
+    """What an empty suite comes to."""
+    return CheckResult(
+        name="none",
+        expectation="none",
+        column=None,
+        status="failed",
+        message=f"the suite {suite!r} has no expectations, so nothing was checked",
+        observed=None,
     )
-    return gx.get_context(mode="ephemeral", project_config=config)
 
 
-def _run(context: EphemeralDataContext, suite: Suite) -> dict[int, dict[str, Any]]:
-    """Great Expectations' results by the position of their check."""
-    expectations = []
-    for position, check in enumerate(suite.checks):
-        expectation = copy.deepcopy(check.expectation)
-        expectation.meta = {_POSITION: position}
-        expectation.notes = check.rule
-        expectations.append(expectation)
-    batch = (
-        context.data_sources.add_pandas(suite.name)
-        .add_dataframe_asset("data")
-        .add_batch_definition_whole_dataframe("all")
-    )
-    validation = context.validation_definitions.add(
-        gx.ValidationDefinition(
-            name=suite.name,
-            data=batch,
-            suite=context.suites.add(gx.ExpectationSuite(suite.name, expectations=expectations)),
-        )
-    )
-    run = validation.run(
-        batch_parameters={"dataframe": suite.frame},
-        # COMPLETE would carry every offending value.
-        result_format={
-            "result_format": "SUMMARY",
-            "partial_unexpected_count": 5,
-            "unexpected_index_column_names": [suite.key],
-        },
-    )
-    return {
-        result.expectation_config.meta[_POSITION]: result.to_json_dict() for result in run.results
-    }
-
-
-def _outcome(check: Check, result: dict[str, Any] | None, derived: Derived) -> CheckResult:
+def _outcome(check: Check, result: Any, evidence: Evidence) -> CheckResult:
     """Judge one result; what is not clearly a success is a failure."""
-    success = False
-    observed = None
+    rows = None if check.fault is None else evidence.tally(check.fault).rows
+    observed: Any = rows
+    status, message = "failed", check.rule
     if result is None:
         message = f"{check.rule}: Great Expectations gave no result"
-    elif raised := _exception(result["exception_info"]):
-        message = f"{check.rule}: could not be checked ({raised})"
+    elif raised := exception_in(result):
+        message = f"{check.rule}: could not be checked ({raised[1]})"
     else:
-        measured = result["result"]
-        observed = measured.get("observed_value", measured.get("unexpected_count"))
-        if "element_count" in measured and not _looked_at(result):
+        measured = result.result
+        if check.looked_at is None:
+            observed = measured.get("observed_value", measured.get("unexpected_count"))
+        counted = None if check.looked_at is None else rows
+        if not _saw_something(measured):
             message = f"{check.rule}: there was no value to check"
-        elif result["success"] is not True:
-            message = f"{check.finding(derived, measured)}; {check.advice}"
+        elif counted is not None and (counted == 0) is not result.success:
+            message = f"{check.rule}: Great Expectations and the count of {counted} rows disagree"
+        elif result.success is True:
+            status = "passed"
         else:
-            success, message = True, check.rule
+            status = status_of(check.policy)
+            message = f"{check.finding(evidence)}; {check.advice}"
     return CheckResult(
+        name=check.name,
         expectation=check.expectation.expectation_type,
         column=check.column,
-        success=success,
+        status=status,
         message=message,
         observed=observed if isinstance(observed, int | float | str | None) else str(observed),
     )
 
 
-def _looked_at(result: dict[str, Any]) -> int:
-    """How many values an expectation judged; missing ones only count where they are the point."""
-    measured = result["result"]
-    return int(measured["element_count"]) - int(measured.get("missing_count") or 0)
+def _saw_something(measured: dict[str, Any]) -> bool:
+    """Whether a value was judged; missing ones only count where they are the point."""
+    if "element_count" in measured:
+        return int(measured["element_count"]) > int(measured.get("missing_count") or 0)
+    if measured.keys() != {"observed_value"}:  # of sets, for which there is always a verdict
+        return bool(measured)
+    observed = measured["observed_value"]
+    return observed is not None and not (isinstance(observed, float) and math.isnan(observed))
 
 
-def _exception(info: dict[str, Any]) -> str | None:
-    """The first line of what was raised: ``info`` is flat, or keyed by metric."""
-    for entry in (info, *info.values()):
-        if isinstance(entry, dict) and entry.get("raised_exception"):
-            return str(entry.get("exception_message") or "an exception").splitlines()[0]
-    return None
-
-
-def _nothing_checked(suite: str) -> CheckResult:
-    return CheckResult(
-        expectation="none",
-        column=None,
-        success=False,
-        message=f"the suite {suite!r} has no expectations, so nothing was checked",
-        observed=None,
+def _fit_to_the_data(check: Check, measured: dict[str, Any], evidence: Evidence) -> None:
+    """Let the pages say how many rows there are, not how many witnesses."""
+    if check.looked_at is None or check.fault is None or "element_count" not in measured:
+        return
+    rows = evidence.tally(check.fault).rows
+    total = check.looked_at(evidence) + (rows if check.policy == "quarantine" else 0)
+    share = 100 * rows / max(total, 1)
+    figures = {"element_count": total, "unexpected_count": rows, "missing_count": 0}
+    shares = dict.fromkeys(
+        ("unexpected_percent", "unexpected_percent_total", "unexpected_percent_nonmissing"), share
     )
+    for name, value in {**figures, **shares, "missing_percent": 0.0}.items():
+        if name in measured:
+            measured[name] = value

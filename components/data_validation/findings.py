@@ -1,48 +1,61 @@
 """What a failed check found, in plain words: where, how many rows, and a few of their ids."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from components.data_validation.frame import Derived
+from components.data_validation.evidence import SHOWN, Evidence
+from components.data_validation.frame import schema_frame
 
-Finding = Callable[[Derived, dict[str, Any]], str]
-SHOWN = 5
+Finding = Callable[[Evidence], str]
 
 
-def rows(words: str) -> Finding:
+def rows(fault: str, words: str) -> Finding:
     """``3 rows <words>: id 'a', 'b', 'c'``."""
-    return lambda _, result: f"{_count(result)} {words}{_ids(result)}"
+
+    def find(evidence: Evidence) -> str:
+        tally = evidence.tally(fault)
+        return f"{count(tally.rows)} {words}{evidence.names(tally.examples, tally.rows)}"
+
+    return find
 
 
-def columns(derived: Derived, _: dict[str, Any]) -> str:
+def columns(evidence: Evidence) -> str:
     """Which columns there are."""
-    return f"the columns are {_list(derived.schema['column'])}"
+    return f"the columns are {_list(schema_frame(evidence)['column'])}"
 
 
-def types(_: Derived, result: dict[str, Any]) -> str:
+def types(role: str, allowed: tuple[str, ...]) -> Finding:
     """Which columns hold something else."""
-    found = [f"{row['column']} ({row['kind']})" for row in result["partial_unexpected_index_list"]]
-    return f"columns of another type: {_list(found)}"
+
+    def find(evidence: Evidence) -> str:
+        frame = schema_frame(evidence)
+        wrong = frame[(frame["role"] == role) & ~frame["kind"].isin(allowed)]
+        found = [
+            f"{name} ({kind})" for name, kind in zip(wrong["column"], wrong["kind"], strict=True)
+        ]
+        return f"columns of another type: {_list(found)}"
+
+    return find
 
 
-def labels(derived: Derived, result: dict[str, Any]) -> str:
+def labels(evidence: Evidence) -> str:
     """Which labels are not classes."""
-    foreign = sorted({str(row["label"]) for row in result["partial_unexpected_index_list"]})
+    tally = evidence.tally("unknown_label")
+    foreign = sorted({str(evidence.witness(position).label) for position in tally.examples})
     return (
-        f"{_count(result)} with a label outside the classes {_list(derived.manifest.classes)} "
-        f"(such as {_list(foreign)}){_ids(result)}"
+        f"{count(tally.rows)} with a label outside the classes {_list(evidence.manifest.classes)} "
+        f"(such as {_list(foreign)}){evidence.names(tally.examples, tally.rows)}"
     )
 
 
 def balance(most: float) -> Finding:
     """The most frequent class of the labelled rows."""
 
-    def find(derived: Derived, result: dict[str, Any]) -> str:
-        labels = derived.rows.loc[derived.rows["split"] == "labelled", "label"]
-        if result["observed_value"] is None:
+    def find(evidence: Evidence) -> str:
+        classes = evidence.class_rows("labelled")
+        if not classes:
             return "the labelled split has no row of any class"
-        name = str(labels.value_counts().index[0])
-        share = result["observed_value"]
+        name, number = max(classes.items(), key=lambda item: item[1])
+        share = number / evidence.rows_in("labelled")
         return (
             f"class {name!r} has {share:.1%} of the labelled rows; at most {most:.1%} are allowed"
         )
@@ -52,18 +65,19 @@ def balance(most: float) -> Finding:
 
 def split_size(split: str, least: int) -> Finding:
     """How many rows a split has."""
-    return lambda _, result: (
-        f"the {split} split has {_rows(result['observed_value'])}; at least {least} are needed"
+    return lambda evidence: (
+        f"the {split} split has {count(evidence.rows_in(split))}; at least {least} are needed"
     )
 
 
 def absent_classes(split: str) -> Finding:
     """Which classes a split lacks."""
 
-    def find(derived: Derived, _: dict[str, Any]) -> str:
-        there = set(derived.rows.loc[derived.rows["split"] == split, "label"])
-        absent = [name for name in derived.manifest.classes if name not in there]
-        return f"the {split} split has no row of {_classes(absent)}"
+    def find(evidence: Evidence) -> str:
+        there = evidence.class_rows(split)
+        absent = [name for name in evidence.manifest.classes if name not in there]
+        which = f"class {absent[0]!r}" if len(absent) == 1 else f"the classes {_list(absent)}"
+        return f"the {split} split has no row of {which}"
 
     return find
 
@@ -71,14 +85,9 @@ def absent_classes(split: str) -> Finding:
 def small_classes(split: str, least: int) -> Finding:
     """Which classes have too few rows in a split."""
 
-    def find(derived: Derived, _: dict[str, Any]) -> str:
-        inside = derived.rows[derived.rows["split"] == split]
-        counts = inside["label"].value_counts()
-        small = [
-            f"{name!r} ({counts[name]})"
-            for name in derived.manifest.classes
-            if 0 < counts.get(name, 0) < least
-        ]
+    def find(evidence: Evidence) -> str:
+        there = evidence.class_rows(split)
+        small = [f"{name!r} ({number})" for name, number in there.items() if number < least]
         if not small:
             return f"the {split} split has no row of any class"
         return f"classes with fewer than {least} rows in the {split} split: {_join(small)}"
@@ -86,32 +95,37 @@ def small_classes(split: str, least: int) -> Finding:
     return find
 
 
-def features(helper: str, words: str) -> Finding:
+def features(fault: str, words: str) -> Finding:
     """Which columns have bad values, and in how many rows."""
 
-    def find(derived: Derived, result: dict[str, Any]) -> str:
-        affected = sorted(derived.affected[helper].items(), key=lambda item: -item[1])
-        where = _join(f"{name!r} ({_rows(count)})" for name, count in affected)
-        return f"{_count(result)} {words} in {where}{_ids(result)}"
+    def find(evidence: Evidence) -> str:
+        tally = evidence.tally(fault)
+        affected = sorted(tally.by_column.items(), key=lambda item: -item[1])
+        where = _join(f"{name!r} ({count(number)})" for name, number in affected)
+        return f"{count(tally.rows)} {words} in {where}{evidence.names(tally.examples, tally.rows)}"
 
     return find
 
 
-def images(_: Derived, result: dict[str, Any]) -> str:
+def images(evidence: Evidence) -> str:
     """What is wrong with images."""
-    reasons = list(
-        dict.fromkeys(row["unreadable"] for row in result["partial_unexpected_index_list"])
+    tally = evidence.tally("unreadable")
+    reasons = dict.fromkeys(
+        evidence.witness(position).notes["unreadable"] for position in tally.examples
     )
-    return f"{_count(result)} with an unusable image ({_join(reasons)}){_ids(result)}"
+    named = evidence.names(tally.examples, tally.rows)
+    return f"{count(tally.rows)} with an unusable image ({_join(reasons)}){named}"
 
 
 def below(limit: float) -> Finding:
     """Which columns have values below the limit."""
 
-    def find(derived: Derived, result: dict[str, Any]) -> str:
-        low = sorted(derived.lowest.items(), key=lambda item: item[1])
-        where = _join(f"{name!r} (lowest {value:g})" for name, value in low if value < limit)
-        return f"{_count(result)} with values below {limit:g} in {where}{_ids(result)}"
+    def find(evidence: Evidence) -> str:
+        low = sorted(evidence.scan.lowest.items(), key=lambda item: item[1])
+        where = _join(
+            _extreme(evidence, name, "lowest", value) for name, value in low if value < limit
+        )
+        return _outside(evidence, "below", limit, where)
 
     return find
 
@@ -119,53 +133,59 @@ def below(limit: float) -> Finding:
 def above(limit: float) -> Finding:
     """Which columns have values above the limit."""
 
-    def find(derived: Derived, result: dict[str, Any]) -> str:
-        high = sorted(derived.highest.items(), key=lambda item: -item[1])
-        where = _join(f"{name!r} (highest {value:g})" for name, value in high if value > limit)
-        return f"{_count(result)} with values above {limit:g} in {where}{_ids(result)}"
+    def find(evidence: Evidence) -> str:
+        high = sorted(evidence.scan.highest.items(), key=lambda item: -item[1])
+        where = _join(
+            _extreme(evidence, name, "highest", value) for name, value in high if value > limit
+        )
+        return _outside(evidence, "above", limit, where)
 
     return find
 
 
-def overlap(tolerated: float) -> Finding:
+def overlap(fault: str, words: str, tolerated: float) -> Finding:
     """Which test rows have the features of which training row."""
 
-    def find(_: Derived, result: dict[str, Any]) -> str:
+    def find(evidence: Evidence) -> str:
+        tally = evidence.tally(fault)
         pairs = _join(
-            f"id {row['id']!r} equals {row['same_features_as']!r}"
-            for row in result["partial_unexpected_index_list"]
+            f"{evidence.name(row)} equals {evidence.name(other).removeprefix('id ')}"
+            for row, other in tally.pairs[:SHOWN]
         )
-        share = result["unexpected_percent"] / 100
+        more = f" and {tally.rows - SHOWN} more" if tally.rows > SHOWN else ""
+        share = evidence.share_of_test(fault)
         return (
-            f"{_count(result)} of the test split ({share:.1%}; tolerated are {tolerated:.1%}) with "
-            f"the features of a training row: {pairs}"
+            f"{count(tally.rows)} of the test split ({share:.1%}; tolerated are {tolerated:.1%}) "
+            f"{words}: {pairs}{more}"
         )
 
     return find
 
 
-def _count(result: dict[str, Any]) -> str:
-    return _rows(result["unexpected_count"])
-
-
-def _rows(count: int) -> str:
-    return f"{count} row" if count == 1 else f"{count} rows"
-
-
-def _ids(result: dict[str, Any]) -> str:
-    ids = dict.fromkeys(
-        row["id"] for row in result["partial_unexpected_index_list"] if row["id"] is not None
+def conflicts(evidence: Evidence) -> str:
+    """Which rows have the same features and different labels."""
+    tally = evidence.tally("conflicting_labels")
+    pairs = _join(
+        f"{evidence.name(row)} ({evidence.witness(row).label}) and {evidence.name(other)} "
+        f"({evidence.witness(other).label})"
+        for row, other in tally.pairs[:SHOWN]
     )
-    if not ids:
-        return ""
-    more = (
-        ", …" if result["unexpected_count"] > len(result["partial_unexpected_index_list"]) else ""
-    )
-    return f": id {', '.join(repr(row_id) for row_id in ids)}{more}"
+    return f"{count(tally.rows)} with the features of a row that has another label: {pairs}"
 
 
-def _classes(names: list[str]) -> str:
-    return f"class {names[0]!r}" if len(names) == 1 else f"the classes {_list(names)}"
+def count(number: int) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} row" if number == 1 else f"{number} rows"
+
+
+def _extreme(evidence: Evidence, name: str, which: str, value: float) -> str:
+    return repr(name) if evidence.hides(name) else f"{name!r} ({which} {value:g})"
+
+
+def _outside(evidence: Evidence, side: str, limit: float, where: str) -> str:
+    tally = evidence.tally(side)
+    named = evidence.names(tally.examples, tally.rows)
+    return f"{count(tally.rows)} with values {side} {limit:g} in {where}{named}"
 
 
 def _list(names: Iterable[object]) -> str:

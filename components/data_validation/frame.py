@@ -1,164 +1,141 @@
-"""The data frames that Great Expectations looks at, derived from a data set.
+"""The data frames that Great Expectations looks at: small ones, whatever the size of the data.
 
-Checks over hundreds of features are one column each here (``nan_in`` names the features that are
-NaN in a row), so that the number of expectations does not grow with the data.
+What is expected of every row is judged on *witnesses*, which are rows of the data: the first of
+each split and class, those with the extreme values, and examples of whatever is wrong with any row.
+So the verdict on the witnesses is the verdict on all rows. What is expected of a split is judged on
+merged figures, one row for each split and class.
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from components.data_validation.columns import Role, kind_of
-from components.data_validation.features import Features, Mask, read_features
-from components.shared.dataset import Dataset, DatasetManifest, label_name
+from components.data_validation.columns import OTHER, Role, feature_roles, kind_of
+from components.data_validation.evidence import Evidence
+from components.data_validation.scan.faults import HELPERS
+from components.shared.arrow_types import parse_type
+from components.shared.dataset import SPLITS, DatasetManifest
 
-_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Derived:
-    """What the checks need to know of a data set."""
-
-    manifest: DatasetManifest
-    schema: pd.DataFrame
-    """One row for each used column: ``column``, ``role``, ``type`` (Arrow) and ``kind``."""
-    rows: pd.DataFrame
-    """One row for each row that is in a split."""
-    affected: dict[str, dict[str, int]]
-    """For ``missing_in``, ``nan_in`` and ``infinite_in``: rows by feature column."""
-    lowest: dict[str, float]
-    """Smallest finite value of each feature column."""
-    highest: dict[str, float]
-    """Largest finite value of each feature column."""
+PARTNERS = {
+    "shared_id": "same_id_in",
+    "copied_test_row": "same_features_as",
+    "nearly_copied_test_row": "nearly_same_features_as",
+    "conflicting_labels": "other_label_than",
+}
+"""Where the frame of rows names the other row that a row is equal to, by fault."""
 
 
-def derive(dataset: Dataset) -> Derived:
-    """Read a data set and derive the frames.
-
-    Raises:
-        UserError: a shard is gone or has changed.
-    """
-    manifest = dataset.manifest
-    table = dataset.table()
-    schema = _schema(table.schema, manifest)
-    table = table.filter(pa.array(table.column("split").is_valid()))
-    features = read_features(table, manifest.input)
-    ids = [None if value is None else str(value) for value in table[manifest.id].to_pylist()]
-    labels = [label_name(value) for value in table[manifest.label].to_pylist()]
-    rows = pd.DataFrame(
-        {
-            "id": _objects(ids),
-            "split": _objects(table["split"].to_pylist()),
-            "label": _objects(labels),
-        }
-    )
-    _add_classes(rows, manifest.classes)
-    faults = {
-        "missing_in": features.missing,
-        "nan_in": features.nan,
-        "infinite_in": features.infinite,
-    }
-    for name, mask in faults.items():
-        rows[name] = _objects(_named(mask, features.columns))
-    if manifest.input.kind == "image":
-        rows["unreadable"] = _objects(features.unreadable)
-    lowest, highest = _add_range(rows, features)
-    _add_overlap(rows, features)
-    affected = {name: _by_column(mask, features.columns) for name, mask in faults.items()}
-    return Derived(manifest, schema, rows, affected, lowest, highest)
-
-
-def _schema(schema: pa.Schema, manifest: DatasetManifest) -> pd.DataFrame:
-    special: dict[str, Role] = {manifest.id: "id", manifest.label: "label", "split": "split"}
-    feature: Role = "feature" if manifest.input.kind == "tabular" else "image"
+def schema_frame(evidence: Evidence) -> pd.DataFrame:
+    """One row for each column that was read: ``column``, ``role``, ``type`` and ``kind``."""
+    manifest = evidence.manifest
+    roles = used_columns(manifest)
+    names = [name for name in evidence.scan.types if name in roles]
+    types = [evidence.scan.types[name] for name in names]
     return pd.DataFrame(
         {
-            "column": _objects(schema.names),
-            "role": _objects(special.get(name, feature) for name in schema.names),
-            "type": _objects(str(kind) for kind in schema.types),
-            "kind": _objects(kind_of(kind) for kind in schema.types),
+            "column": _objects(names),
+            "role": _objects(roles[name] for name in names),
+            "type": _objects(types),
+            "kind": _objects(_kind(kind) for kind in types),
         }
     )
 
 
-def _add_classes(rows: pd.DataFrame, classes: list[str]) -> None:
-    """``class_rows``: rows of the same class in the same split; ``class_share``: their share."""
-    valid = set(classes)
-    pairs = list(zip(rows["split"], rows["label"], strict=True))
-    counts = Counter(pairs)
-    totals = Counter(rows["split"])
-    rows["class_rows"] = [float(counts[pair]) if pair[1] in valid else np.nan for pair in pairs]
-    rows["class_share"] = [
-        counts[split, label] / totals[split] if label in valid else np.nan for split, label in pairs
-    ]
+def _kind(type_name: str) -> str:
+    try:
+        return kind_of(parse_type(type_name))
+    except ValueError:
+        return OTHER
 
 
-def _add_range(rows: pd.DataFrame, features: Features) -> tuple[dict[str, float], dict[str, float]]:
-    """``smallest`` and ``largest``: the extremes of a row's finite values."""
-    finite = np.isfinite(features.values)
-    low = np.where(finite, features.values, np.inf)
-    high = np.where(finite, features.values, -np.inf)
-    for name, extremes in (("smallest", low.min(axis=1)), ("largest", high.max(axis=1))):
-        rows[name] = np.where(np.isfinite(extremes), extremes, np.nan).astype(np.float64)
-    lowest: dict[str, float] = {}
-    highest: dict[str, float] = {}
-    if len(rows):
-        for index, name in enumerate(features.columns):
-            lowest[name] = min(float(low[:, index].min()), lowest.get(name, np.inf))
-            highest[name] = max(float(high[:, index].max()), highest.get(name, -np.inf))
-    return lowest, highest
+def used_columns(manifest: DatasetManifest) -> dict[str, Role]:
+    """The columns that must be there, with what they are used for."""
+    return {
+        manifest.id: "id",
+        manifest.label: "label",
+        **feature_roles(manifest.input),
+        "split": "split",
+    }
 
 
-def _add_overlap(rows: pd.DataFrame, features: Features) -> None:
-    """``same_id_in``: the training split that has a test row's id too; ``same_features_as``: the id
-    of a training row with equal features."""
-    # Adding zero makes -0.0 equal to 0.0 byte for byte.
-    contents = [
-        hashlib.blake2b(values, digest_size=16).digest() if readable else None
-        for values, readable in zip(features.values + 0.0, features.readable, strict=True)
-    ]
-    split_of_id: dict[object, str] = {}
-    id_of_content: dict[bytes, object] = {}
-    test = rows["split"] == "test"
-    for row_id, split, content, is_test in zip(
-        rows["id"], rows["split"], contents, test, strict=True
-    ):
-        if not is_test:
-            split_of_id.setdefault(row_id, split)
-            if content is not None:
-                id_of_content.setdefault(content, row_id)
-    rows["same_id_in"] = _objects(
-        split_of_id.get(row_id) if is_test and row_id is not None else None
-        for row_id, is_test in zip(rows["id"], test, strict=True)
+def rows_frame(evidence: Evidence) -> pd.DataFrame:
+    """One row for each witness, in the order of the data.
+
+    The column of a fault that a row does not have holds null.
+    """
+    witnesses = sorted(evidence.scan.witnesses.values(), key=lambda witness: witness.position)
+    ids = _ids(evidence)
+    extremes = [evidence.shown_extremes(witness) for witness in witnesses]
+    columns = {
+        "row": _objects(witness.position for witness in witnesses),
+        "id": _objects(ids[witness.position] for witness in witnesses),
+        "split": _objects(witness.split for witness in witnesses),
+        "label": _objects(witness.label for witness in witnesses),
+        "smallest": pd.Series([low for low, _ in extremes], dtype=np.float64),
+        "largest": pd.Series([high for _, high in extremes], dtype=np.float64),
+    }
+    for helper in HELPERS.values():
+        columns[helper] = _objects(witness.notes.get(helper) for witness in witnesses)
+    for fault, helper in PARTNERS.items():
+        partners = dict(evidence.tally(fault).pairs)
+        columns[helper] = _objects(
+            evidence.name(partners[witness.position]) if witness.position in partners else None
+            for witness in witnesses
+        )
+    return pd.DataFrame(columns)
+
+
+def splits_frame(evidence: Evidence) -> pd.DataFrame:
+    """One row for each class of each split, or one where a split has no row of any class.
+
+    ``split_rows`` and the shares of copied rows are the same throughout a split, null where there
+    is nothing to take a share of; ``taken_out``, a share of all rows, is the same throughout.
+    """
+    found = []
+    for split in SPLITS:
+        total = evidence.scan.split_rows(split)
+        shares = {
+            name: evidence.share_of_test(name) if split == "test" else np.nan
+            for name in ("copied_test_row", "nearly_copied_test_row")
+        }
+        classes: dict[str | None, int | None] = dict(evidence.class_rows(split).items())
+        classes = classes or {None: None}
+        taken = len(evidence.scan.taken.positions)
+        for name, rows in classes.items():
+            found.append(
+                {
+                    "split": split,
+                    "label": name,
+                    "class_rows": np.nan if rows is None else float(rows),
+                    "class_share": np.nan if rows is None else rows / total,
+                    "split_rows": float(total),
+                    "taken_out": taken / max(taken + evidence.rows_in(*SPLITS), 1),
+                    **shares,
+                }
+            )
+    frame = pd.DataFrame(found)
+    return frame.assign(
+        split=_objects(frame["split"]), label=_objects(row["label"] for row in found)
     )
-    rows["same_features_as"] = _objects(
-        id_of_content.get(content) if is_test and content is not None else None
-        for content, is_test in zip(contents, test, strict=True)
-    )
 
 
-def _named(mask: Mask, columns: list[str]) -> list[str | None]:
-    """For each row the names of the columns where ``mask`` holds, ``None`` if nowhere."""
-    names: list[str | None] = [None] * len(mask)
-    for row in np.flatnonzero(mask.any(axis=1)):
-        found = list(dict.fromkeys(columns[index] for index in np.flatnonzero(mask[row])))
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        names[row] = ", ".join(found[:_SHOWN]) + more
-    return names
-
-
-def _by_column(mask: Mask, columns: list[str]) -> dict[str, int]:
-    """Rows where ``mask`` holds, by column; columns without one are left out."""
-    if len(set(columns)) == 1:
-        counts = {columns[0]: int(mask.any(axis=1).sum())}
-    else:
-        counts = dict(zip(columns, mask.sum(axis=0).tolist(), strict=True))
-    return {name: count for name, count in counts.items() if count}
+def _ids(evidence: Evidence) -> dict[int, str | None]:
+    """Ids by position; hidden ones are replaced by the position of the first row that has it."""
+    witnesses = evidence.scan.witnesses
+    hidden = evidence.hides(evidence.manifest.id)
+    first: dict[str, int] = {}
+    found: dict[int, str | None] = {}
+    for position in sorted(witnesses):
+        row_id = witnesses[position].id
+        if row_id is None:
+            found[position] = None
+            continue
+        shown = f"that of row {first.setdefault(row_id, position)}" if hidden else row_id
+        # Such a row was not compared with others any more.
+        out = position in evidence.scan.out_before
+        found[position] = f"{shown} (row {position}, taken out)" if out else shown
+    return found
 
 
 def _objects(values: Iterable[object]) -> pd.Series:

@@ -1,6 +1,5 @@
 """From a URI to a dataset manifest: files, columns, classes, splits and a digest."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data_validation.columns import TEXT, kind_of, roles_of
+from components.data_validation.labels import read_labels
+from components.data_validation.settling import settle
 from components.data_validation.sources import Source, open_source
-from components.data_validation.splitting import check_split_column, random_split
-from components.shared.dataset import (
-    FORMAT_VERSION,
-    MANIFEST,
-    SPLITS,
-    DatasetManifest,
-    Shard,
-    label_name,
-)
+from components.data_validation.splitting import LABELLED, TEST, random_split, split_of_column
+from components.shared.blocks import names_of_positions
+from components.shared.dataset import FORMAT_VERSION, MANIFEST, SPLITS, DatasetManifest, Shard
 from components.shared.errors import UserError
 from components.shared.files import (
     digest_of,
@@ -26,20 +21,23 @@ from components.shared.files import (
     sha256_file,
     write_atomically,
 )
+from components.shared.manifest import NO_SPLIT, SplitNumbers
 from components.shared.recipe import POSITION, DataSpec
 
 ASSIGNMENT = "assignment.parquet"
-Split = Sequence[str | None]
+_ASSIGNMENT_ROWS = 2**18
+"""Rows of a row group: readers that begin in the middle of the data skip the ones before."""
+_NAMED_AT_ONCE = 2**20
 
 
 def resolve(spec: DataSpec, folder: Path) -> DatasetManifest:
     """Pin a data set down and write its artifact, ``folder`` with ``manifest.json``.
 
-    Parquet files stay where they are and are named by absolute path; everything else is written
-    out as Parquet beside the manifest. The digest is over the SHA-256 and row count of each shard
-    in order, the split of each row, the meaning and Arrow type of the columns, the slices, the
-    input and the class order. It does not depend on where the files lie. Parquet that is written
-    here (built-in sets, images) has the same bytes for the same version of pyarrow.
+    Parquet files stay where they are and are named by absolute path or URI; everything else is
+    written out as Parquet beside the manifest. The digest is over the SHA-256 and row count of each
+    shard in order, the split of each row, the meaning and Arrow type of the columns (but slices),
+    the input and the class order. It does not depend on where the files lie. Parquet that is
+    written here (built-in sets, images) has the same bytes for the same version of pyarrow.
 
     Args:
         spec: the recipe's ``data`` section.
@@ -47,52 +45,39 @@ def resolve(spec: DataSpec, folder: Path) -> DatasetManifest:
 
     Raises:
         UserError: the rows cannot be found, read, or divided as the recipe says.
+        StorageFailed: S3 is out of reach.
     """
     roles = roles_of(spec)
     with new_directory(folder) as temporary:
         source = open_source(spec, roles, temporary)
-        labels = _labels(source, spec)
-        split: Split
+        labels = read_labels(source, spec.label)
         if spec.split.by == "column":
-            split = source.read([spec.split.column]).column(spec.split.column).to_pylist()
-            check_split_column(split, spec.split.column)
+            column = spec.split.column
+            split = split_of_column(source.table.column(column), column, source.where)
             # Labels in the unlabelled split are never read, so they name no class either.
-            seen = [
-                label
-                for label, name in zip(labels, split, strict=True)
-                if name in ("labelled", "test")
-            ]
+            seen = labels.occurring(np.isin(split, (LABELLED, TEST)))
             classes = spec.classes or _found(seen, source, spec)
         else:
-            classes = spec.classes or _found(labels, source, spec)
+            classes = spec.classes or _found(labels.occurring(), source, spec)
             split = random_split(_ids(source, spec), labels, classes, spec.split)
-        manifest = _manifest(spec, source, classes, split, temporary)
+        spec, source = settle(spec, source, split, temporary)
+        manifest = describe(spec, source, classes, split, temporary)
         write_atomically(temporary / MANIFEST, manifest.model_dump_json(indent=2))
     return manifest
 
 
-def _ids(source: Source, spec: DataSpec) -> list[object]:
+def _ids(source: Source, spec: DataSpec) -> pa.ChunkedArray:
     if spec.id == POSITION:
         # The names under which Dataset knows these rows.
-        return [f"row-{row}" for row in range(sum(shard.rows for shard in source.shards))]
-    ids: list[object] = source.read([spec.id]).column(spec.id).to_pylist()
-    return ids
+        rows = source.table.num_rows
+        parts = np.array_split(np.arange(rows), rows // _NAMED_AT_ONCE + 1)
+        return pa.chunked_array([names_of_positions(part) for part in parts])
+    ids = source.table.column(spec.id).cast(pa.string())
+    return ids.fill_null("None") if ids.null_count else ids
 
 
-def _labels(source: Source, spec: DataSpec) -> list[str | None]:
-    values = source.read([spec.label]).column(spec.label).to_pylist()
-    for row, value in enumerate(values):
-        if isinstance(value, float) and not (np.isnan(value) or value.is_integer()):
-            raise UserError(
-                f"{spec.uri}: the label column {spec.label!r} has the value {value} in row {row}, "
-                "but classes are names or whole numbers"
-            )
-    return [label_name(value) for value in values]
-
-
-def _found(labels: Split, source: Source, spec: DataSpec) -> list[str]:
+def _found(names: set[str], source: Source, spec: DataSpec) -> list[str]:
     """The classes that occur: text in alphabetical order, numbers by size."""
-    names = {label for label in labels if label is not None}
     if len(names) < 2:
         there = f"only the class {next(iter(names))!r}" if names else "no label at all"
         raise UserError(
@@ -106,9 +91,18 @@ def _split_columns(spec: DataSpec) -> list[str]:
     return [spec.split.column] if spec.split.by == "column" else []
 
 
-def _manifest(
-    spec: DataSpec, source: Source, classes: list[str], split: Split, folder: Path
+def describe(
+    spec: DataSpec, source: Source, classes: list[str], split: SplitNumbers, folder: Path
 ) -> DatasetManifest:
+    """The manifest of rows whose split is known.
+
+    Args:
+        spec: what their columns mean.
+        source: their files.
+        classes: class names in the order of the model's outputs.
+        split: of each row.
+        folder: where the split is written down, unless it is a column of the data.
+    """
     drawn = spec.split.by == "random"
     column_types = {field.name: str(field.type) for field in source.schema}
     # Slices change what is reported, not what a model learns from.
@@ -137,21 +131,23 @@ def _manifest(
         assignment=_write_assignment(split, folder) if drawn else None,
         split_column=spec.split.column if spec.split.by == "column" else "split",
         split_seed=spec.split.seed if spec.split.by == "random" else None,
-        rows={name: split.count(name) for name in SPLITS},
+        rows={name: int((split == number).sum()) for number, name in enumerate(SPLITS)},
         digest=digest_of(identity),
     )
 
 
-def _split_hash(split: Split) -> str:
+def _split_hash(split: SplitNumbers) -> str:
     """Hash of the split itself; that of the Parquet file would change with its writer."""
-    codes: dict[str | None, int] = {name: code for code, name in enumerate(SPLITS)}
-    codes[None] = len(SPLITS)
-    return sha256_bytes(bytes(codes[name] for name in split))
+    return sha256_bytes(np.where(split == NO_SPLIT, len(SPLITS), split).astype(np.uint8).tobytes())
 
 
-def _write_assignment(split: Split, folder: Path) -> Shard:
+def _write_assignment(split: SplitNumbers, folder: Path) -> Shard:
     path = folder / ASSIGNMENT
-    pq.write_table(pa.table({"split": pa.array(split, pa.string())}), path, compression="zstd")
+    numbers = pa.array(split, mask=split == NO_SPLIT)
+    names = pa.DictionaryArray.from_arrays(numbers, pa.array(SPLITS))
+    pq.write_table(
+        pa.table({"split": names}), path, compression="zstd", row_group_size=_ASSIGNMENT_ROWS
+    )
     return Shard(
         path=ASSIGNMENT, rows=len(split), bytes=path.stat().st_size, sha256=sha256_file(path)
     )

@@ -2,25 +2,28 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from components.shared.dataset import SPLITS
+from components.data_validation.labels import Labels
 from components.shared.errors import UserError
+from components.shared.lookup import look_up
+from components.shared.manifest import NO_SPLIT, SPLITS, SplitNumbers
 from components.shared.recipe import RandomSplit
 
 Counts = npt.NDArray[np.int64]
 """One number of rows for each class that occurs."""
+LABELLED, UNLABELLED, TEST = (SPLITS.index(name) for name in ("labelled", "unlabelled", "test"))
+_FOREIGN = -2
+_HASHED_AT_ONCE = 65_536
 
 
 def random_split(
-    ids: Sequence[object],
-    labels: Sequence[str | None],
-    classes: Sequence[str],
-    spec: RandomSplit,
-) -> list[str | None]:
+    ids: pa.ChunkedArray, labels: Labels, classes: Sequence[str], spec: RandomSplit
+) -> SplitNumbers:
     """Draw a split that is stratified by label and changes little when rows are added.
 
     Each class is put into the order of a hash of seed and id. Test rows are taken from the front of
@@ -31,10 +34,10 @@ def random_split(
 
     Counts and fractions divide the rows that have a label. Rows without one come on top, in
     ``unlabelled``. Rows with a label that is not among ``classes`` go to ``labelled``, where
-    validation reports them. What is asked for by no split is in none (``None``).
+    validation reports them. What is asked for by no split is in none.
 
     Args:
-        ids: name of each row; a whole number is the same as its digits.
+        ids: name of each row, as text.
         labels: class name of each row.
         classes: the valid class names.
         spec: how many rows each split should have.
@@ -42,43 +45,60 @@ def random_split(
     Raises:
         UserError: there are not enough rows, or a class has too few to be divided.
     """
-    names = sorted(set(classes).intersection(labels))
-    code_of: dict[str | None, int] = {name: code for code, name in enumerate(names)}
-    codes = np.asarray([code_of.get(label, -1) for label in labels], dtype=np.int64)
+    names = sorted(set(classes) & labels.occurring())
+    code_of = {name: code for code, name in enumerate(names)}
+    # The last one is for rows without a label, whose number is -1.
+    code_of_number = np.asarray([*(code_of.get(name, -1) for name in labels.names), -1], np.int32)
+    codes = code_of_number[labels.numbers]
     rows = np.flatnonzero(codes >= 0)
+    keys = _keys(ids, spec.seed)[rows]
     codes = codes[rows]
     sizes = np.bincount(codes, minlength=len(names))
     labelled, unlabelled, test = _class_counts(spec, sizes, names)
 
-    keys = _keys([ids[row] for row in rows.tolist()], spec.seed)
     # lexsort is stable: rows with the same id stay in the order of the data.
     order = np.lexsort((keys, codes))
     codes = codes[order]
     from_front = np.arange(len(rows)) - (np.cumsum(sizes) - sizes)[codes]
     from_back = sizes[codes] - 1 - from_front
-    drawn = np.full(len(rows), None, dtype=object)
-    drawn[from_back < (labelled + unlabelled)[codes]] = "unlabelled"
-    drawn[from_back < labelled[codes]] = "labelled"
-    drawn[from_front < test[codes]] = "test"
+    drawn = np.full(len(rows), NO_SPLIT, np.int8)
+    drawn[from_back < (labelled + unlabelled)[codes]] = UNLABELLED
+    drawn[from_back < labelled[codes]] = LABELLED
+    drawn[from_front < test[codes]] = TEST
 
-    split: list[str | None] = ["unlabelled" if label is None else "labelled" for label in labels]
-    for row, name in zip(rows[order].tolist(), drawn.tolist(), strict=True):
-        split[row] = name
+    split: SplitNumbers = np.where(labels.numbers < 0, UNLABELLED, LABELLED).astype(np.int8)
+    split[rows[order]] = drawn
     return split
 
 
-def check_split_column(values: Sequence[str | None], column: str) -> None:
-    """Check a split that the data bring along; a missing value means: in no split.
+def split_of_column(
+    values: pa.ChunkedArray, column: str, where: Callable[[int], str]
+) -> SplitNumbers:
+    """A split that the data bring along; a missing value means: in no split.
+
+    Args:
+        values: of the column.
+        column: its name.
+        where: names a row in an error.
 
     Raises:
         UserError: a value is not the name of a split.
     """
-    for row, value in enumerate(values):
-        if value is not None and value not in SPLITS:
-            raise UserError(
-                f"the split column {column!r} has the value {value!r} in row {row}; "
-                f"it may be {', '.join(SPLITS)}, or missing"
-            )
+
+    def number(value: object) -> int:
+        if value is None:
+            return NO_SPLIT
+        return SPLITS.index(value) if value in SPLITS else _FOREIGN
+
+    split = look_up(values, number, np.int8)
+    foreign = split == _FOREIGN
+    if foreign.any():
+        row = int(foreign.argmax())
+        raise UserError(
+            f"{where(row)}: the split column {column!r} has the value {values[row].as_py()!r}; "
+            f"it may be {', '.join(SPLITS)}, or missing"
+        )
+    return split
 
 
 def _counts(spec: RandomSplit, rows: int) -> tuple[int, int, int]:
@@ -145,7 +165,12 @@ def _allocate(total: int, sizes: Counts, least: int, most: Counts) -> Counts:
     return parts
 
 
-def _keys(ids: Iterable[object], seed: int) -> npt.NDArray[np.uint64]:
+def _keys(ids: pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
     """Where each row stands in its class: the first 8 bytes of SHA-256 over seed and id."""
-    digests = (hashlib.sha256(f"{seed}:{row_id}".encode()).digest()[:8] for row_id in ids)
-    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
+    start = f"{seed}:".encode()
+    keys = np.empty(len(ids), np.uint64)
+    for first in range(0, len(ids), _HASHED_AT_ONCE):
+        some = ids.slice(first, _HASHED_AT_ONCE).cast(pa.binary()).to_pylist()
+        digests = b"".join([hashlib.sha256(start + row_id).digest()[:8] for row_id in some])
+        keys[first : first + len(some)] = np.frombuffer(digests, dtype=">u8")
+    return keys

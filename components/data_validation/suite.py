@@ -1,251 +1,284 @@
-"""The expectations of a data set, each with what it means in plain words."""
+"""The expectations that every data set has to meet, each with what it means in plain words."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column
 
 from components.data_validation import findings
-from components.data_validation.columns import ALLOWED, Role
-from components.data_validation.frame import Derived
+from components.data_validation.columns import ALLOWED
+from components.data_validation.evidence import Evidence
+from components.data_validation.findings import Finding
+from components.data_validation.frame import used_columns
 from components.shared.recipe import ValidationSpec
+from components.shared.recipe.expectations import RowPolicy
 
-Finding = Callable[[Derived, dict[str, Any]], str]
-"""Says what was found, from the data and Great Expectations' result; called on failure."""
+FrameName = Literal["schema", "rows", "splits", "drift", "coverage"]
 
 
 @dataclass(frozen=True)
 class Check:
     """One expectation."""
 
+    name: str
+    """Short, as in ``validation.policies``."""
     rule: str
     """What should hold, as one plain sentence."""
     expectation: Expectation
+    frame: FrameName
+    """The data frame that it is judged on."""
     column: str | None
     """The user's column that it is about."""
     finding: Finding
     advice: str
     """What to do when it fails."""
+    policy: RowPolicy = "fail"
+    fault: str | None = None
+    """The tally that counts the rows which break it, where it is about rows."""
+    looked_at: Callable[[Evidence], int] | None = None
+    """How many rows it is about, without those that are taken out, where it is about rows."""
 
 
-_TRAINED_OR_TESTED = Column("split").is_in(["labelled", "test"])
-_TEST = Column("split") == "test"
+TRAINED_OR_TESTED = Column("split").is_in(["labelled", "test"])
+TEST = Column("split") == "test"
 
 
-def schema_checks(derived: Derived) -> list[Check]:
-    """Checks of columns and types, on ``derived.schema``."""
-    manifest = derived.manifest
-    spec = manifest.input
-    feature_role: Role = "feature" if spec.kind == "tabular" else "image"
-    features = spec.columns if spec.kind == "tabular" else [spec.column]
-    used = [manifest.id, manifest.label, *features, "split"]
-    roles: list[Role] = ["id", "label", feature_role]
+def schema_checks(evidence: Evidence) -> list[Check]:
+    """Checks of columns and types."""
+    used = used_columns(evidence.manifest)
     checks = [
         Check(
+            name="columns",
             rule=f"the {len(used)} used columns are there",
-            expectation=gxe.ExpectColumnDistinctValuesToEqualSet(column="column", value_set=used),
+            expectation=gxe.ExpectColumnDistinctValuesToEqualSet(
+                column="column", value_set=list(used)
+            ),
+            frame="schema",
             column=None,
             finding=findings.columns,
             advice="resolve the data set again",
         )
     ]
-    for role in roles:
+    for role in dict.fromkeys(role for role in used.values() if role != "split"):
         allowed = ALLOWED[role]
         checks.append(
             Check(
+                name="types",
                 rule=f"the type of every {role} column is one of: {', '.join(allowed)}",
                 expectation=gxe.ExpectColumnValuesToBeInSet(
                     column="kind", value_set=list(allowed), row_condition=Column("role") == role
                 ),
+                frame="schema",
                 column=None,
-                finding=findings.types,
+                finding=findings.types(role, allowed),
                 advice="convert the columns",
             )
         )
     return checks
 
 
-def row_checks(derived: Derived, spec: ValidationSpec) -> list[Check]:
-    """Checks of rows and splits, on ``derived.rows``."""
+def row_checks(evidence: Evidence) -> list[Check]:
+    """Checks of single rows, judged on witnesses."""
+    spec = evidence.spec
     return [
-        *_ids(derived),
-        *_labels(derived, spec),
-        *_splits(derived, spec),
-        *_features(derived, spec),
-        *_overlap(derived, spec),
+        *_ids(evidence, spec),
+        *_labels(evidence, spec),
+        *_features(evidence, spec),
+        *_ranges(evidence, spec),
     ]
 
 
-def _ids(derived: Derived) -> list[Check]:
-    name = derived.manifest.id
+def _all(evidence: Evidence) -> int:
+    return evidence.rows_in("labelled", "unlabelled", "test")
+
+
+def judged(evidence: Evidence) -> int:
+    """Rows whose labels are read."""
+    return evidence.rows_in("labelled", "test")
+
+
+def _tested(evidence: Evidence) -> int:
+    return evidence.rows_in("test")
+
+
+def _ids(evidence: Evidence, spec: ValidationSpec) -> list[Check]:
+    name = evidence.manifest.id
     return [
         Check(
+            name="missing_id",
             rule=f"every row has an id ({name!r})",
             expectation=gxe.ExpectColumnValuesToNotBeNull(column="id"),
+            frame="rows",
             column=name,
-            finding=findings.rows("without an id"),
+            finding=findings.rows("missing_id", "without an id"),
             advice="give each row a unique id",
+            policy=spec.policies.missing_id,
+            fault="missing_id",
+            looked_at=_all,
         ),
         Check(
+            name="duplicate_id",
             rule=f"no two rows have the same id ({name!r})",
             expectation=gxe.ExpectColumnValuesToBeUnique(column="id"),
+            frame="rows",
             column=name,
-            finding=findings.rows("with the id of another row"),
+            finding=findings.rows("duplicate_id", "with the id of another row"),
             advice="remove the copies, or give each row an id of its own",
+            policy=spec.policies.duplicate_id,
+            fault="duplicate_id",
+            looked_at=_all,
+        ),
+        Check(
+            name="shared_id",
+            rule="no test row has the id of a training row",
+            expectation=gxe.ExpectColumnValuesToBeNull(column="same_id_in", row_condition=TEST),
+            frame="rows",
+            column=name,
+            finding=findings.rows("shared_id", "of the test split with the id of a training row"),
+            advice="remove them from one of the two",
+            policy=spec.policies.shared_id,
+            fault="shared_id",
+            looked_at=_tested,
         ),
     ]
 
 
-def _labels(derived: Derived, spec: ValidationSpec) -> list[Check]:
-    name, classes = derived.manifest.label, derived.manifest.classes
+def _labels(evidence: Evidence, spec: ValidationSpec) -> list[Check]:
+    name, classes = evidence.manifest.label, evidence.manifest.classes
     return [
         Check(
+            name="missing_label",
             rule="every row of the labelled and test splits has a label",
             expectation=gxe.ExpectColumnValuesToNotBeNull(
-                column="label", row_condition=_TRAINED_OR_TESTED
+                column="label", row_condition=TRAINED_OR_TESTED
             ),
+            frame="rows",
             column=name,
-            finding=findings.rows("without a label in the labelled and test splits"),
+            finding=findings.rows(
+                "missing_label", "without a label in the labelled and test splits"
+            ),
             advice="label them, or move them to the unlabelled split",
+            policy=spec.policies.missing_label,
+            fault="missing_label",
+            looked_at=judged,
         ),
         Check(
+            name="unknown_label",
             rule=f"every label is one of the {len(classes)} classes",
             expectation=gxe.ExpectColumnValuesToBeInSet(
-                column="label", value_set=classes, row_condition=_TRAINED_OR_TESTED
+                column="label", value_set=classes, row_condition=TRAINED_OR_TESTED
             ),
+            frame="rows",
             column=name,
             finding=findings.labels,
             advice="correct the labels, or add them to data.classes",
-        ),
-        Check(
-            rule=f"no class has more than {spec.max_class_share:.0%} of the labelled rows",
-            expectation=gxe.ExpectColumnMaxToBeBetween(
-                column="class_share",
-                max_value=spec.max_class_share,
-                row_condition=Column("split") == "labelled",
-            ),
-            column=name,
-            finding=findings.balance(spec.max_class_share),
-            advice="add rows of the other classes, or raise validation.max_class_share",
+            policy=spec.policies.unknown_label,
+            fault="unknown_label",
+            looked_at=judged,
         ),
     ]
 
 
-def _splits(derived: Derived, spec: ValidationSpec) -> list[Check]:
-    checks = []
-    for split in ("labelled", "test"):
-        inside = Column("split") == split
-        per_class = spec.min_rows_per_class
-        checks += [
-            Check(
-                rule=f"the {split} split has at least {spec.min_rows} rows",
-                expectation=gxe.ExpectTableRowCountToBeBetween(
-                    min_value=spec.min_rows, row_condition=inside
-                ),
-                column=None,
-                finding=findings.split_size(split, spec.min_rows),
-                advice="add rows, change data.split, or lower validation.min_rows",
-            ),
-            Check(
-                rule=f"every class is in the {split} split",
-                expectation=gxe.ExpectColumnDistinctValuesToContainSet(
-                    column="label", value_set=derived.manifest.classes, row_condition=inside
-                ),
-                column=derived.manifest.label,
-                finding=findings.absent_classes(split),
-                advice="add rows of it, or take it out of data.classes",
-            ),
-            Check(
-                rule=f"a class in the {split} split has at least {per_class} rows there",
-                expectation=gxe.ExpectColumnMinToBeBetween(
-                    column="class_rows", min_value=per_class, row_condition=inside
-                ),
-                column=derived.manifest.label,
-                finding=findings.small_classes(split, per_class),
-                advice="add rows, change data.split, or lower validation.min_rows_per_class",
-            ),
-        ]
-    return checks
-
-
-def _features(derived: Derived, spec: ValidationSpec) -> list[Check]:
-    image = derived.manifest.input.kind == "image"
-    name = derived.manifest.input.column if derived.manifest.input.kind == "image" else None
-    faults = {
-        "missing_in": ("has a missing value", "without a value"),
-        "nan_in": ("is NaN", "with NaN"),
-        "infinite_in": ("is infinite", "with infinity (or a number too large for 32-bit floats)"),
-    }
+def _features(evidence: Evidence, spec: ValidationSpec) -> list[Check]:
+    given, policies = evidence.manifest.input, spec.policies
+    name = given.column if given.kind != "tabular" else None
+    faults: list[tuple[str, str, str, RowPolicy, str]] = [
+        ("missing", "missing_in", "has a missing value", policies.missing, "without a value"),
+        ("nan", "nan_in", "is NaN", policies.nan, "with NaN"),
+        (
+            "infinite",
+            "infinite_in",
+            "is infinite",
+            policies.infinite,
+            "with infinity (or a number too large for 32-bit floats)",
+        ),
+    ]
+    advice = "fill or correct the values, or remove the rows"
+    if given.kind == "tabular":
+        words = "with an unknown category"
+        faults.append(
+            (
+                "unknown_category",
+                "unknown_in",
+                "has an unknown category",
+                policies.unknown_category,
+                words,
+            )
+        )
     checks = [
         Check(
+            name=fault,
             rule=f"no feature {rule}",
             expectation=gxe.ExpectColumnValuesToBeNull(column=helper),
+            frame="rows",
             column=name,
-            finding=findings.features(helper, words),
-            advice="fill or correct the values, or remove the rows",
+            finding=findings.features(fault, words),
+            advice=advice
+            if fault != "unknown_category"
+            else "correct them, add them to the column's categories, or set its unknown: other",
+            policy=policy,
+            fault=fault,
+            looked_at=_all,
         )
-        for helper, (rule, words) in faults.items()
+        for fault, helper, rule, policy, words in faults
     ]
-    if image:
+    if given.kind == "image":
         checks.append(
             Check(
+                name="unreadable",
                 rule="every image can be read and has the size that data.input.size says",
                 expectation=gxe.ExpectColumnValuesToBeNull(column="unreadable"),
+                frame="rows",
                 column=name,
                 finding=findings.images,
                 advice="replace the images, or correct data.input.size",
+                policy=policies.unreadable,
+                fault="unreadable",
+                looked_at=_all,
             )
         )
+    return checks
+
+
+def _ranges(evidence: Evidence, spec: ValidationSpec) -> list[Check]:
+    given = evidence.manifest.input
+    name = given.column if given.kind != "tabular" else None
+    checks = []
     if spec.min_value is not None:
         checks.append(
             Check(
+                name="out_of_range",
                 rule=f"no feature is below {spec.min_value:g}",
                 expectation=gxe.ExpectColumnValuesToBeBetween(
                     column="smallest", min_value=spec.min_value
                 ),
+                frame="rows",
                 column=name,
                 finding=findings.below(spec.min_value),
                 advice="correct the values, or lower validation.min_value",
+                policy=spec.policies.out_of_range,
+                fault="below",
+                looked_at=_all,
             )
         )
     if spec.max_value is not None:
         checks.append(
             Check(
+                name="out_of_range",
                 rule=f"no feature is above {spec.max_value:g}",
                 expectation=gxe.ExpectColumnValuesToBeBetween(
                     column="largest", max_value=spec.max_value
                 ),
+                frame="rows",
                 column=name,
                 finding=findings.above(spec.max_value),
                 advice="correct the values, or raise validation.max_value",
+                policy=spec.policies.out_of_range,
+                fault="above",
+                looked_at=_all,
             )
         )
     return checks
-
-
-def _overlap(derived: Derived, spec: ValidationSpec) -> list[Check]:
-    return [
-        Check(
-            rule="no test row has the id of a training row",
-            expectation=gxe.ExpectColumnValuesToBeNull(column="same_id_in", row_condition=_TEST),
-            column=derived.manifest.id,
-            finding=findings.rows("of the test split with the id of a training row"),
-            advice="remove them from one of the two",
-        ),
-        Check(
-            rule=f"at most {spec.max_test_overlap:.0%} of the test rows have the features of a "
-            "training row",
-            expectation=gxe.ExpectColumnValuesToBeNull(
-                column="same_features_as",
-                # Rounded, since 1 - 0.7 is a little more than 0.3.
-                mostly=round(1 - spec.max_test_overlap, 12),
-                row_condition=_TEST,
-            ),
-            column=None,
-            finding=findings.overlap(spec.max_test_overlap),
-            advice="remove the copies, or raise validation.max_test_overlap",
-        ),
-    ]

@@ -2,47 +2,89 @@
 
 from pathlib import Path
 
-from components.data_validation.expectations import Suite, run_suites, suite_hash
-from components.data_validation.frame import derive
-from components.data_validation.outcome import ValidationResult
-from components.data_validation.suite import row_checks, schema_checks
-from components.shared.dataset import Dataset
+from components.data_validation.coverage.distances import coverage
+from components.data_validation.custom.columns import check_names
+from components.data_validation.custom.own import OwnExpectations
+from components.data_validation.drift.comparing import champion_profile
+from components.data_validation.drift.profiling import profile_of
+from components.data_validation.evidence import Evidence
+from components.data_validation.quarantine.writing import write_checked, write_quarantine
+from components.data_validation.scan.described import figures
+from components.data_validation.scan.gathering import scan_of
+from components.data_validation.scan.memory import give_back
+from components.shared.dataset import SPLITS, Dataset
 from components.shared.errors import UserError
 from components.shared.files import new_directory, write_atomically
 from components.shared.recipe import ValidationSpec
+from components.shared.results.profile import DATA_PROFILE
+from components.shared.results.validation import QUARANTINE, VALIDATION, ValidationResult
 
 
 def validate(
-    dataset_folder: Path, spec: ValidationSpec, result_path: Path, docs_folder: Path
+    dataset_folder: Path,
+    spec: ValidationSpec,
+    result_folder: Path,
+    docs_folder: Path,
+    *,
+    checked: Path | None = None,
+    champion: Path | None = None,
 ) -> ValidationResult:
     """Run every expectation, write the result and the Data Docs, and refuse bad data.
 
+    Data are read in bounded memory: once, and again where rows are taken out. Great Expectations,
+    which is large itself, is loaded after that (or before, for expectations of single rows in the
+    recipe), and looks at small frames.
+
     Args:
         dataset_folder: what :func:`components.data_validation.resolve.resolve` wrote.
-        spec: the limits.
-        result_path: where the :class:`ValidationResult` goes, as JSON.
+        spec: the limits, and what follows where they are broken.
+        result_folder: where ``validation.json`` goes, ``data_profile.json``, and
+            ``quarantine.parquet`` with the rows that are taken out, if there are any.
         docs_folder: where the Data Docs go (start at ``index.html``).
+        checked: where the data set without the rows that are taken out goes, if it is wanted.
+        champion: folder of the present champion, whose ``data_profile.json`` is compared with.
 
     Raises:
-        UserError: a check failed; result and docs are written all the same.
+        UserError: a check failed; result and docs are written all the same, ``checked`` is not.
+        StorageFailed: the data are out of reach.
     """
-    dataset = Dataset.open(dataset_folder)
-    derived = derive(dataset)
-    suites = [
-        Suite("schema", derived.schema, "column", schema_checks(derived)),
-        Suite("rows", derived.rows, "id", row_checks(derived, spec)),
-    ]
-    with new_directory(docs_folder) as docs:
-        checks = run_suites(suites, derived, docs)
-    result = ValidationResult(
-        success=all(check.success for check in checks),
-        dataset_digest=dataset.manifest.digest,
-        suite_hash=suite_hash(suites),
-        checks=checks,
-    )
-    write_atomically(result_path, result.model_dump_json(indent=2))
+    manifest = Dataset.open(dataset_folder).manifest
+    check_names(spec, manifest)
+    before, note = champion_profile(champion)
+    with new_directory(docs_folder) as docs, new_directory(result_folder) as folder:
+        own = OwnExpectations(spec, docs)
+        evidence = Evidence(scan_of(manifest, dataset_folder, spec, own), spec)
+        taken = evidence.scan.taken
+        if len(taken.positions):
+            write_quarantine(manifest, dataset_folder, taken, folder / QUARANTINE)
+        profile = profile_of(evidence)
+        write_atomically(folder / DATA_PROFILE, profile.model_dump_json(indent=2))
+        covered = coverage(
+            evidence.scan.training.values,
+            evidence.scan.test.values,
+            manifest.input,
+            len(figures(manifest.input)),
+        )
+        give_back()
+        from components.data_validation.verdict import judge_all
+
+        verdict = judge_all(evidence, own, covered, before)
+        result = ValidationResult(
+            success=all(check.status != "failed" for check in verdict.checks),
+            dataset_digest=manifest.digest,
+            checked_digest=manifest.digest,
+            suite_hash=verdict.suite_hash,
+            checks=verdict.checks,
+            rows={split: evidence.rows_in(split) for split in SPLITS},
+            quarantined=len(taken.positions),
+            notes=[*([] if note is None else [note]), *verdict.notes],
+        )
+        if result.success and checked is not None:
+            written = write_checked(dataset_folder, taken, checked)
+            result = result.model_copy(update={"checked_digest": written.digest})
+        write_atomically(folder / VALIDATION, result.model_dump_json(indent=2))
     if not result.success:
-        raise UserError(_refusal(result, dataset.manifest.source))
+        raise UserError(_refusal(result, manifest.source))
     return result
 
 

@@ -66,8 +66,6 @@ def check(tmp_path: Path, write: Callable[..., Path]) -> Callable[..., Any]:
     def check(columns: dict[str, Any], limits: dict[str, Any] | None = None, **fields: Any) -> Any:
         resolve(data_spec(write(columns), **fields), tmp_path / "dataset")
         validation = ValidationSpec(**{"min_rows": 10, **(limits or {})})
-        return validate(
-            tmp_path / "dataset", validation, tmp_path / "result.json", tmp_path / "docs"
-        )
+        return validate(tmp_path / "dataset", validation, tmp_path / "result", tmp_path / "docs")
 
     return check

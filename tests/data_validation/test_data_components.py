@@ -51,10 +51,13 @@ def test_components_run_and_pass_on_their_artifacts(good):
     assert finished.returncode == 0, finished.stdout + finished.stderr
     (digest,) = root.glob("*/resolve-dataset/digest")
     (manifest,) = root.glob("*/resolve-dataset/dataset/manifest.json")
-    (result,) = root.glob("*/validate-data/result")
+    (result,) = root.glob("*/validate-data/result/validation.json")
+    (checked,) = root.glob("*/validate-data/checked/manifest.json")
     assert json.loads(manifest.read_text())["digest"] == digest.read_text()
     assert json.loads(result.read_text())["dataset_digest"] == digest.read_text()
+    assert checked.read_bytes() == manifest.read_bytes()
     assert list(root.glob("*/validate-data/data_docs/index.html"))
+    assert list(root.glob("*/validate-data/result/data_profile.json"))
 
 
 def test_log_has_the_steps_events_and_no_noise_of_libraries(good):

@@ -1,5 +1,7 @@
 """Which files are taken, and which are refused."""
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,8 +9,9 @@ import pytest
 from PIL import Image
 
 from components.data_validation.resolve import resolve
-from components.shared.dataset import Dataset
+from components.shared.dataset import SPLITS, Dataset
 from components.shared.errors import UserError
+from components.shared.storage import open_storage
 
 PICTURES = {"kind": "image", "column": "image", "size": [3, 4, 6]}
 
@@ -101,7 +104,11 @@ def test_encoded_images_in_parquet_are_read(tmp_path, spec, write, columns, pict
     [
         ({"id": [0.5] * 60}, {}, "the id column 'id' is of type double"),
         ({"a": ["1"] * 60}, {}, "the feature column 'a' is of type string, but should hold num"),
-        ({"label": [0.5] * 60}, {}, "the label column 'label' has the value 0.5 in row 0"),
+        (
+            {"label": [0.5] * 60},
+            {},
+            "data.parquet: row 0: the label column 'label' has the value 0.5",
+        ),
         ({"label": ["x"] * 60}, {}, "has only the class 'x'"),
         ({"label": [None] * 60}, {}, "has no label at all"),
         ({}, {"id": "ids"}, "no column 'ids', which data uses as id; did you mean 'id'?"),
@@ -129,9 +136,9 @@ def test_missing_file_names_the_nearest(tmp_path, spec, write, columns):
         resolve(spec(tmp_path / "dat.parquet"), tmp_path / "dataset")
 
 
-def test_s3_is_refused_until_it_exists(tmp_path, spec):
-    with pytest.raises(UserError, match="only local paths"):
-        resolve(spec("s3://bucket/data"), tmp_path / "dataset")
+def test_unknown_scheme_is_refused(tmp_path, spec):
+    with pytest.raises(UserError, match="gs:// is not supported"):
+        resolve(spec("gs://bucket/data"), tmp_path / "dataset")
 
 
 @pytest.mark.parametrize("content", [b"", b"id,a,b\n1,2,3\n", b"PAR1" + b"\0" * 100 + b"PAR1"])
@@ -201,3 +208,131 @@ def test_dictionary_encoded_labels_are_text(tmp_path, spec, columns):
 
     assert manifest.classes == ["x", "y", "z"]
     assert set(Dataset.open(tmp_path / "dataset").load("labelled").labels) == {0, 1, 2}
+
+
+@pytest.fixture
+def uploaded(write, columns, s3_root):
+    """Three files, whose folders sort otherwise by their characters: the local folder, and a copy
+    of it in S3."""
+    names = ["a/2.parquet", "a/1.parquet", "a-b/3.parquet"]
+    for number, name in enumerate(names):
+        rows = slice(20 * number, 20 * (number + 1))
+        path = write({key: values[rows] for key, values in columns.items()}, f"folder/{name}")
+        open_storage(s3_root).upload(name, path)
+    for name in ("a/_metadata.parquet", "a/.hidden.parquet", "notes.txt"):
+        open_storage(s3_root).write(name, b"not data")
+    return path.parents[1], s3_root
+
+
+def test_folder_in_s3_is_the_same_data_set_as_a_local_one(tmp_path, spec, uploaded):
+    folder, uri = uploaded
+    local = resolve(spec(folder), tmp_path / "local")
+    remote = resolve(spec(uri), tmp_path / "remote")
+
+    assert remote.digest == local.digest
+    assert [shard.path for shard in remote.shards] == [
+        f"{uri}/{name}" for name in ("a/1.parquet", "a/2.parquet", "a-b/3.parquet")
+    ]
+    expected = Dataset.open(tmp_path / "local").load(*SPLITS)
+    found = Dataset.open(tmp_path / "remote").load(*SPLITS)
+    assert found.ids == expected.ids
+    assert (found.inputs == expected.inputs).all()
+    assert (found.splits == expected.splits).all()
+
+
+def test_single_object_in_s3_is_a_data_set(tmp_path, spec, write, columns, s3_root):
+    path = write(columns)
+    open_storage(s3_root).upload("rows/data.parquet", path)
+    remote = resolve(spec(f"{s3_root}/rows/data.parquet"), tmp_path / "remote")
+    assert remote.digest == resolve(spec(path), tmp_path / "local").digest
+
+
+def test_object_that_is_replaced_or_removed_after_resolving_is_named(tmp_path, spec, uploaded):
+    _, uri = uploaded
+    resolve(spec(uri), tmp_path / "dataset")
+    storage = open_storage(uri)
+    storage.write("a/2.parquet", storage.read("a/1.parquet"))
+    with pytest.raises(UserError, match=f"{uri}/a/2.parquet: the content changed after"):
+        Dataset.open(tmp_path / "dataset").load("test")
+    storage.delete("a/2.parquet")
+    with pytest.raises(UserError, match=f"{uri}/a/2.parquet: this shard of {uri} is gone"):
+        Dataset.open(tmp_path / "dataset").load("test")
+
+
+def test_faults_of_rows_in_s3_name_the_object_and_the_row(tmp_path, spec, columns, write, s3_root):
+    path = write({**columns, "label": [1.0] * 7 + [0.5] * 53})
+    open_storage(s3_root).upload("data.parquet", path)
+    with pytest.raises(UserError, match=f"{s3_root}/data.parquet: row 7: .* has the value 0.5"):
+        resolve(spec(s3_root), tmp_path / "dataset")
+
+
+@pytest.mark.parametrize(
+    ("objects", "message"),
+    [
+        ([], "data.uri: there is nothing at s3://"),
+        (["cat/1.png"], "there is no Parquet file .*; images in S3 have to be described in Parq"),
+        (["data.parquet"], "data.parquet: this is not a Parquet file"),
+    ],
+    ids=["nothing", "images", "damaged"],
+)
+def test_prefix_without_data_is_refused(tmp_path, spec, s3_root, objects, message):
+    for name in objects:
+        open_storage(s3_root).write(name, b"no Parquet, but long enough to look for a footer")
+    with pytest.raises(UserError, match=message):
+        resolve(spec(s3_root, input=PICTURES), tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_files_of_a_writer_that_is_not_done_and_logs_of_tables_are_no_data(
+    tmp_path, spec, write, columns, request, where
+):
+    path = write(columns, "data/part.parquet")
+    hidden = ["_temporary/0/part.parquet", "_delta_log/1.checkpoint.parquet", ".old/part.parquet"]
+    for name in hidden:
+        write(columns, f"data/{name}")
+    uri = path.parent
+    if where == "s3":
+        uri = request.getfixturevalue("s3_root")
+        for name in ["part.parquet", *hidden]:
+            open_storage(uri).upload(name, tmp_path / "data" / name)
+    manifest = resolve(spec(uri), tmp_path / "dataset")
+    assert [shard.path for shard in manifest.shards] == [f"{uri}/part.parquet"]
+
+
+def test_data_below_a_hidden_folder_are_data(tmp_path, spec, write, columns):
+    path = write(columns, ".cache/_mine/part.parquet")
+    manifest = resolve(spec(path.parent), tmp_path / "dataset")
+    assert [shard.path for shard in manifest.shards] == [str(path)]
+
+
+def test_keys_with_any_character_are_found_again(tmp_path, spec, write, columns, s3_root):
+    folder = "a b+c%20ü#?&=~"
+    path = write(columns, f"{folder}/x/d + %2F ä.parquet")
+    open_storage(f"{s3_root}/{folder}").upload("x/d + %2F ä.parquet", path)
+    manifest = resolve(spec(f"{s3_root}/{folder}/"), tmp_path / "remote")
+    assert [s.path for s in manifest.shards] == [f"{s3_root}/{folder}/x/d + %2F ä.parquet"]
+    local = resolve(spec(path.parents[1]), tmp_path / "local")
+    assert manifest.digest == local.digest
+    assert Dataset.open(tmp_path / "remote").load("test").ids
+
+
+def not_utf8(values):
+    """The same as Arrow text, but for the eighth, which has the bytes of another encoding."""
+    data = pa.array([b"\xfcber" if row == 7 else v.encode() for row, v in enumerate(values)])
+    return pa.StringArray.from_buffers(len(data), *data.buffers()[1:])
+
+
+@pytest.mark.parametrize("encode", [pa.array, lambda text: text.dictionary_encode()])
+@pytest.mark.parametrize("column", ["id", "label", "place"])
+def test_text_that_is_not_utf8_is_refused(tmp_path, spec, write, columns, column, encode):
+    texts = {**columns, "place": ["here", "there"] * 30}
+    path = write({**texts, column: encode(not_utf8(texts[column]))})
+    with pytest.raises(UserError, match=f"data.parquet: row 7: .*{column!r} .* not UTF-8"):
+        resolve(spec(path, slices=["place"]), tmp_path / "dataset")
+
+
+def test_name_of_a_file_that_is_not_utf8_is_refused(tmp_path, spec, write, columns):
+    path = write(columns, "data/1.parquet")
+    path.rename(path.with_name(os.fsdecode(b"\xfc.parquet")))
+    with pytest.raises(UserError, match="the name of this file is not UTF-8"):
+        resolve(spec(path.parent), tmp_path / "dataset")

@@ -3,12 +3,15 @@
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data_validation.splitting import check_split_column, random_split
+from components.data_validation.labels import Labels
+from components.data_validation.splitting import random_split, split_of_column
 from components.shared.errors import UserError
+from components.shared.manifest import NO_SPLIT, SPLITS
 from components.shared.recipe import RandomSplit
 
 LABELS = ["x", "y", "z"] * 20
@@ -16,10 +19,24 @@ CLASSES = ["x", "y", "z"]
 TRAINING = ("labelled", "unlabelled")
 
 
+def named(numbers):
+    """The names of splits, ``None`` for rows that are in none."""
+    return [None if number == NO_SPLIT else SPLITS[number] for number in numbers]
+
+
+def draw(ids, labels, classes, spec):
+    """The split of each row by its name, drawn from plain lists."""
+    names = list(dict.fromkeys(label for label in labels if label is not None))
+    places = {None: -1, **{name: place for place, name in enumerate(names)}}
+    numbers = np.asarray([places[label] for label in labels], np.int32)
+    ids = pa.chunked_array([[str(row_id) for row_id in ids]], pa.string())
+    return named(random_split(ids, Labels(names, numbers), classes, spec))
+
+
 def split_of(labels, classes=CLASSES, **spec):
     """The split of rows that are called r0, r1, …"""
     ids = [f"r{row}" for row in range(len(labels))]
-    return random_split(ids, labels, classes, RandomSplit(**spec))
+    return draw(ids, labels, classes, RandomSplit(**spec))
 
 
 def moves(labels, grown, **spec):
@@ -177,18 +194,24 @@ def test_sizes_of_training_splits_do_not_change_the_test_rows_and_labelled_rows_
 def test_order_of_rows_and_classes_does_not_matter(order):
     spec = RandomSplit(labelled=11, unlabelled=17, test=19)
     labels = [None if row % 10 == 0 else LABELS[row] for row in range(60)]
-    expected = random_split(range(60), labels, CLASSES, spec)
-    split = random_split(order, [labels[row] for row in order], CLASSES[::-1], spec)
+    expected = draw(range(60), labels, CLASSES, spec)
+    split = draw(order, [labels[row] for row in order], CLASSES[::-1], spec)
     assert split == [expected[row] for row in order]
 
 
 def test_repeated_ids_are_divided_in_the_order_of_the_data():
     spec = RandomSplit(labelled=3, unlabelled=3, test=6)
-    split = random_split(["same"] * 60, LABELS, CLASSES, spec)
+    split = draw(["same"] * 60, LABELS, CLASSES, spec)
     assert split == ["test"] * 6 + [None] * 48 + ["unlabelled"] * 3 + ["labelled"] * 3
 
 
-def test_split_column_may_hold_split_names_and_nothing_else():
-    check_split_column(["labelled", "test", "unlabelled", None], "fold")
-    with pytest.raises(UserError, match="'fold' has the value 'train' in row 1"):
-        check_split_column(["test", "train"], "fold")
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int8(), pa.string())])
+def test_split_column_may_hold_split_names_and_nothing_else(kind):
+    def numbers(*parts):
+        column = pa.chunked_array(parts, pa.string()).cast(kind)
+        return split_of_column(column, "fold", lambda row: f"a.parquet: row {row}")
+
+    found = numbers(["labelled", None], ["test", "unlabelled"])
+    assert named(found) == ["labelled", None, "test", "unlabelled"]
+    with pytest.raises(UserError, match=r"a\.parquet: row 2: .*'fold' has the value 'train'"):
+        numbers(["test", None], ["train"])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.data_validation.outcome import ValidationResult
 from components.data_validation.resolve import resolve
 from components.data_validation.validate import validate
 from components.shared.errors import UserError
 from components.shared.recipe import ValidationSpec
+from components.shared.results.validation import ValidationResult
 
 
 def put(values, changes):
@@ -29,7 +29,9 @@ def refusal(check, columns, limits=None, **fields):
 def test_good_data_pass_and_the_result_says_what_was_checked(tmp_path, check, columns):
     result = check(columns, {"min_value": -10, "max_value": 10})
 
-    written = ValidationResult.model_validate_json((tmp_path / "result.json").read_bytes())
+    written = ValidationResult.model_validate_json(
+        (tmp_path / "result" / "validation.json").read_bytes()
+    )
     assert written == result
     assert result.success
     manifest = json.loads((tmp_path / "dataset" / "manifest.json").read_text())
@@ -38,7 +40,7 @@ def test_good_data_pass_and_the_result_says_what_was_checked(tmp_path, check, co
     assert {
         "expect_column_values_to_be_unique",
         "expect_column_values_to_be_between",
-        "expect_table_row_count_to_be_between",
+        "expect_column_min_to_be_between",
         "expect_column_distinct_values_to_contain_set",
     } <= kinds
 
@@ -50,6 +52,7 @@ def test_data_docs_are_great_expectations_pages(tmp_path, check, columns):
     assert sorted(page.relative_to(tmp_path / "docs").parts[1] for page in pages) == [
         "rows",
         "schema",
+        "splits",
     ]
 
 
@@ -68,7 +71,9 @@ def test_suite_hash_changes_with_the_limits_only(check, columns):
 
 def test_failure_still_leaves_result_and_docs(tmp_path, check, columns):
     refusal(check, {**columns, "id": put(columns["id"], {3: "r1"})})
-    result = ValidationResult.model_validate_json((tmp_path / "result.json").read_bytes())
+    result = ValidationResult.model_validate_json(
+        (tmp_path / "result" / "validation.json").read_bytes()
+    )
     assert not result.success
     assert [failed.expectation for failed in result.failures] == [
         "expect_column_values_to_be_unique"
@@ -207,3 +212,33 @@ def test_number_of_checks_does_not_grow_with_the_columns(tmp_path, check, spec, 
         tmp_path / "wide", ValidationSpec(min_rows=10), tmp_path / "r.json", tmp_path / "d"
     )
     assert len(result.checks) == len(narrow.checks)
+
+
+def test_missing_values_are_no_fault_where_the_column_has_a_policy_for_them(check, columns):
+    data = {
+        **columns,
+        "a": put(columns["a"], {2: None, 3: np.nan}),
+        "b": put(columns["b"], {4: None}),
+    }
+    given = {"kind": "tabular", "columns": [{"name": "a", "missing": "mean"}, "b"]}
+    message = refusal(check, data, input=given)
+    assert "failed 1 of" in message
+    assert "1 row without a value in 'b' (1 row): id 'r4'" in message
+
+
+def test_unknown_category_is_named_where_it_is_an_error(check, columns):
+    column = {"name": "c", "kind": "categorical", "categories": ["p", "q"], "unknown": "error"}
+    data = {**columns, "c": put(["p", "q", None] * 20, {7: "z"})}
+    with_c = {"kind": "tabular", "columns": ["a", "b", column]}
+    message = refusal(check, data, input=with_c)
+    assert "failed 1 of" in message
+    assert "1 row with an unknown category in 'c' (1 row): id 'r7'" in message
+
+
+def test_texts_are_checked_by_their_tokens(check, columns):
+    texts = [f"the text of row {row} is its own" for row in range(60)]
+    given = {"kind": "text", "column": "t", "tokenizer": {"kind": "hash"}, "length": 16}
+    data = fold({**columns, "t": put(texts, {45: texts[3]})})
+    message = refusal(check, data, input=given, split={"by": "column"})
+    assert "failed 1 of" in message
+    assert "id 'r45' equals 'r3'" in message

@@ -1,0 +1,1 @@
+"""Whether the transfer pool has what test rows look like."""

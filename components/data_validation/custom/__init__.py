@@ -1,0 +1,1 @@
+"""Expectations of the recipe: written by hand, or inferred from a reference data set."""

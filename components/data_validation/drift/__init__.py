@@ -1,0 +1,1 @@
+"""How far the training rows are from those of the present champion."""

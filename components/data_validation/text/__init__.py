@@ -1,0 +1,1 @@
+"""Texts become token ids once, when a data set is resolved; all later steps read ids."""

@@ -1,0 +1,148 @@
+"""Rows that are taken out: none vanishes, none is seen by a later step."""
+
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.data_validation.resolve import resolve
+from components.data_validation.validate import validate
+from components.shared.dataset import Dataset
+from components.shared.errors import UserError
+from components.shared.recipe import DataSpec, ValidationSpec, parse_section
+
+ALL_ROWS = {
+    "missing": "quarantine",
+    "nan": "quarantine",
+    "duplicate_id": "quarantine",
+    "missing_label": "quarantine",
+    "unknown_label": "quarantine",
+    "copied_test_row": "quarantine",
+    "conflicting_labels": "quarantine",
+}
+
+
+@pytest.fixture
+def bad(columns):
+    """60 rows, 30 labelled, 10 unlabelled and 20 test; each fault in rows of its own."""
+    data = {name: list(values) for name, values in columns.items()}
+    data["split"] = ["labelled"] * 30 + ["unlabelled"] * 10 + ["test"] * 20
+    data["a"][2], data["b"][3] = None, float("nan")
+    data["b"][2] = float("nan")
+    data["id"][5] = "r4"
+    data["label"][6], data["label"][45] = None, "q"
+    for name in ("a", "b"):
+        data[name][50] = data[name][35]  # a test row like an unlabelled one
+        data[name][8] = data[name][7]  # labels y and z
+    return data
+
+
+def run(folder, policies, least=10, **limits):
+    spec = ValidationSpec(min_rows=least, policies=policies, **limits)
+    outputs = [folder / name for name in ("result", "docs")]
+    return validate(folder / "dataset", spec, *outputs, checked=folder / "checked")
+
+
+def test_rows_are_taken_out_with_their_reasons_and_add_up(tmp_path, spec, write, bad):
+    path = write(bad)
+    given = spec(path, split={"by": "column"}, classes=["x", "y", "z"])
+    before = resolve(given, tmp_path / "dataset")
+
+    result = run(tmp_path, ALL_ROWS, max_quarantined=0.2)
+
+    out = pq.read_table(tmp_path / "result" / "quarantine.parquet").to_pydict()
+    assert out["row"] == [2, 3, 4, 5, 6, 7, 8, 45, 50]
+    assert out["id"] == ["r2", "r3", "r4", "r4", "r6", "r7", "r8", "r45", "r50"]
+    assert out["reason"][:5] == [
+        "a feature is missing; a feature is NaN",
+        "a feature is NaN",
+        "another row has the same id",
+        "another row has the same id",
+        "the label is missing",
+    ]
+    assert out["reason"][7:] == [
+        "the label is not one of the classes",
+        "a training row has the same features",
+    ]
+    assert out["split"] == ["labelled"] * 7 + ["test"] * 2
+    assert result.success
+    assert result.quarantined == 9
+    assert sum(result.rows.values()) + result.quarantined == sum(before.rows.values())
+
+    checked = Dataset.open(tmp_path / "checked", result.checked_digest)
+    assert checked.manifest.rows == result.rows
+    assert result.checked_digest != before.digest
+    ids = checked.load("labelled", "unlabelled", "test").ids
+    assert sorted(ids) == sorted(set(bad["id"]) - set(out["id"]))
+    assert {check.name for check in result.quarantines} == set(ALL_ROWS)
+
+
+def test_what_remains_is_judged_and_passes_when_it_is_checked_again(tmp_path, spec, write, bad):
+    given = spec(write(bad), split={"by": "column"}, classes=["x", "y", "z"])
+    resolve(given, tmp_path / "dataset")
+    run(tmp_path, ALL_ROWS, max_quarantined=0.2)
+
+    again = validate(
+        tmp_path / "checked", ValidationSpec(min_rows=10), tmp_path / "r", tmp_path / "d"
+    )
+    assert again.success
+    assert not again.warnings
+    with pytest.raises(UserError, match="the labelled split has 23 rows; at least 24"):
+        run(tmp_path, ALL_ROWS, max_quarantined=0.2, min_rows_per_class=1, least=24)
+
+
+def test_too_many_rows_to_take_out_are_a_failure(tmp_path, spec, write, bad):
+    given = spec(write(bad), split={"by": "column"}, classes=["x", "y", "z"])
+    resolve(given, tmp_path / "dataset")
+    with pytest.raises(UserError, match=r"9 rows \(15.0%\) are to be taken out; at most 10.0%"):
+        run(tmp_path, ALL_ROWS)
+    assert not (tmp_path / "checked").exists()
+    assert (tmp_path / "result" / "quarantine.parquet").is_file()
+
+
+def test_drawn_split_and_data_beside_the_manifest_come_along(tmp_path):
+    section = {
+        "uri": "builtin://breast_cancer",
+        "input": {"kind": "tabular", "columns": ["mean radius", "mean texture"]},
+    }
+    before = resolve(parse_section(DataSpec, section, "data"), tmp_path / "dataset")
+    result = run(tmp_path, {"out_of_range": "quarantine"}, max_value=27.5)
+
+    checked = Dataset.open(tmp_path / "checked", result.checked_digest)
+    rows = checked.load("labelled", "unlabelled", "test")
+    assert result.quarantined > 10
+    assert np.max(rows.inputs) <= 27.5
+    assert len(rows) + result.quarantined == sum(before.rows.values())
+
+
+def test_files_that_differ_in_whether_a_value_may_miss_go_into_one_quarantine(tmp_path, spec, bad):
+    """As a writer gives them that looks at each file alone."""
+    everything = pa.table(bad)
+    strict = pa.schema([field.with_nullable(field.name != "id") for field in everything.schema])
+    (tmp_path / "data").mkdir()
+    pq.write_table(everything.slice(0, 30).cast(strict), tmp_path / "data" / "0.parquet")
+    pq.write_table(everything.slice(30), tmp_path / "data" / "1.parquet")
+    given = spec(tmp_path / "data", split={"by": "column"}, classes=["x", "y", "z"])
+    resolve(given, tmp_path / "dataset")
+    assert run(tmp_path, ALL_ROWS, max_quarantined=0.2).quarantined == 9
+    assert pq.read_table(tmp_path / "result" / "quarantine.parquet").num_rows == 9
+
+
+def test_data_set_that_was_checked_needs_none_of_what_was_looked_at(tmp_path, spec, write, bad):
+    """On a cluster, later steps get its artifact alone."""
+    texts = [f"some words about {row}" for row in range(60)]
+    labels = ["x", "y", "z"] * 20
+    columns = {"id": bad["id"], "words": texts, "label": labels, "split": bad["split"]}
+    given = spec(
+        write(columns),
+        split={"by": "column"},
+        input={"kind": "text", "column": "words", "tokenizer": {"kind": "hash"}, "length": 8},
+    )
+    resolve(given, tmp_path / "dataset")
+    result = run(tmp_path, {"duplicate_id": "quarantine"})
+    shutil.rmtree(tmp_path / "dataset")
+    (tmp_path / "data.parquet").unlink()
+    checked = Dataset.open(tmp_path / "checked", result.checked_digest)
+    assert len(checked.load("labelled", "unlabelled", "test")) == 58
