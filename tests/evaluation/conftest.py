@@ -13,7 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from components.shared.bundle import BUNDLE, CurvePoint, ModelBundle
+from components.shared.bundle import (
+    BUNDLE,
+    Candidate,
+    CurvePoint,
+    Fit,
+    Followed,
+    ModelBundle,
+    Selection,
+)
 from components.shared.candidates import CandidateDescription, CandidateSet, write_candidates
 from components.shared.dataset import MANIFEST, DatasetManifest, Shard
 from components.shared.deployable import DEPLOYABLE, INPUT_NAME, ONNX_FILE, OUTPUT_NAME, Deployable
@@ -21,6 +29,7 @@ from components.shared.files import digest_of, sha256_file, write_atomically
 from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import MlpSpec, TabularInput
 from components.shared.results import CHAMPION_RECORD, ChampionRecord
+from components.shared.results.validation import VALIDATION, CheckResult, ValidationResult
 
 CLASSES = ["ant", "bee", "cat"]
 COLUMNS = ["a", "b", "c", "d"]
@@ -251,6 +260,21 @@ def make_champion(make_model: MakeModel) -> MakeModel:
 def bundles(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Descriptions of the trained arms, as the report reads them; no weights."""
     root = tmp_path_factory.mktemp("bundles")
+    tried = [
+        Candidate(
+            steps=steps,
+            temperature=2.0,
+            weight=0.9,
+            score=0.9,
+            standard_error=0.02,
+            fitted=0.95,
+            ahead=2,
+            behind=2,
+        )
+        for steps in (2, 8)
+    ]
+    selection = Selection(judge="agreement", candidates=tried, chosen=0, held_out=150, fitted=150)
+    fit = Fit(labelled=None, unlabelled=Followed(rows=300, agreeing=280, confidence=0.8))
     for arm in ("teacher", "student", "hard_label", "pseudo_label"):
         bundle = ModelBundle(
             role=arm,
@@ -262,9 +286,33 @@ def bundles(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> dict[
             seed=0,
             dataset_digest=problem.digest,
             soft_labels_digest=None,
-            selection=None,
+            selection=selection if arm == "student" else None,
             curve=[CurvePoint(step=1, loss=1.0), CurvePoint(step=2, loss=0.5)],
+            fit=fit if arm == "student" else None,
             weights_sha256="0" * 64,
         )
         write_atomically(root / arm / BUNDLE, bundle.model_dump_json())
     return {path.name: path for path in root.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What validate_data left: one check holds, and of one it warns."""
+    folder = tmp_path_factory.mktemp("validation")
+    found = {"expectation": "expect_x", "column": None, "observed": None}
+    result = ValidationResult(
+        success=True,
+        dataset_digest="d" * 64,
+        checked_digest="d" * 64,
+        suite_hash="s" * 64,
+        checks=[
+            CheckResult(name="nan", status="passed", message="no feature is NaN", **found),
+            CheckResult(name="drift", status="warned", message="2 columns moved", **found),
+            CheckResult(name="coverage", status="passed", message="all are covered", **found),
+        ],
+        rows={"labelled": 1, "unlabelled": 1, "test": 1},
+        quarantined=0,
+        notes=[],
+    )
+    write_atomically(folder / VALIDATION, result.model_dump_json())
+    return folder

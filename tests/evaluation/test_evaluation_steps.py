@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from components.evaluation import steps
+from components.shared.bundle import read_bundle
+from components.shared.deployable import DEPLOYABLE, Deployable
 from components.shared.files import write_atomically
 from components.shared.recipe import Recipe
 from components.shared.results import Decision, Evaluation
@@ -33,7 +36,7 @@ def paths(
     return {
         "dataset": problem.folder,
         "arms": arms,
-        "candidates": candidates,
+        "candidates": shutil.copytree(candidates, tmp_path / "candidates"),
         "champion": no_champion,
         "output": tmp_path / "results" / "evaluation",
     }
@@ -74,9 +77,57 @@ def test_every_model_is_told_as_an_event_of_the_step(
 ) -> None:
     steps.evaluate_student(**paths, evaluation_spec=FAST)
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [event["event"] for event in events] == ["started", *["measured"] * 5, "finished"]
     assert {event["step"] for event in events} == {"evaluate_student"}
-    assert [event["model"] for event in events[1:-1]][-1] == "candidate_float32"
+    assert (events[0]["event"], events[-1]["event"]) == ("started", "finished")
+    measured = [event["model"] for event in events if event["event"] == "measured"]
+    assert len(measured) == 5
+    assert measured[-1] == "candidate_float32"
+    written = Evaluation.model_validate_json(paths["output"].read_bytes())
+    assert written.diagnosis is not None
+    found = [event["topic"] for event in events if event["event"] == "diagnosed"]
+    assert found == [finding.topic for finding in written.diagnosis.notable]
+
+
+def test_diagnosis_takes_what_bundle_checks_and_rows_say(
+    paths: dict[str, Any], bundles: dict[str, Path], checked: Path
+) -> None:
+    def severities(**given: Any) -> dict[str, str]:
+        steps.evaluate_student(**paths, **given, evaluation_spec=FAST)
+        written = Evaluation.model_validate_json(paths["output"].read_bytes())
+        assert written.diagnosis is not None
+        assert written.teacher_lead is not None
+        both = written.teacher_lead.both + written.teacher_lead.only_student
+        assert both / written.rows == written.teacher.accuracy
+        return {one.topic: one.severity for one in written.diagnosis.findings}
+
+    missing = {"capacity", "length", "saturation", "pool_size", "pool_confidence"}
+    found = severities()
+    assert {topic for topic in found if found[topic] == "not_measured"} == {
+        *missing,
+        "pool_coverage",
+    }
+    found = severities(student_bundle=made_from(bundles["student"], paths), validation=checked)
+    assert found["pool_coverage"] == "clear"
+    assert "not_measured" not in {found[topic] for topic in missing}
+
+
+def test_a_bundle_of_another_student_ends_with_status_2(
+    paths: dict[str, Any], bundles: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        steps.evaluate_student(**paths, student_bundle=bundles["student"], evaluation_spec=FAST)
+    assert stopped.value.code == 2
+    assert "not the bundle that the candidates" in capsys.readouterr().out.splitlines()[-1]
+    assert not paths["output"].exists()
+
+
+def made_from(bundle: Path, paths: dict[str, Any]) -> Path:
+    """The bundle, and that the candidate was made from it."""
+    path = paths["candidates"] / "float32" / DEPLOYABLE
+    made = Deployable.model_validate_json(path.read_bytes())
+    made = made.model_copy(update={"bundle_digest": read_bundle(bundle).digest})
+    write_atomically(path, made.model_dump_json())
+    return bundle
 
 
 @pytest.mark.parametrize(
@@ -134,7 +185,11 @@ def test_damaged_evaluation_ends_with_status_2(
 
 
 def test_report_and_summary_are_written_from_files_alone(
-    paths: dict[str, Any], evaluation: Path, bundles: dict[str, Path], tmp_path: Path
+    paths: dict[str, Any],
+    evaluation: Path,
+    bundles: dict[str, Path],
+    checked: Path,
+    tmp_path: Path,
 ) -> None:
     recipe = Recipe.model_validate(RECIPE).model_dump_json(exclude_none=True)
     write_atomically(tmp_path / "recipe", recipe)
@@ -144,6 +199,7 @@ def test_report_and_summary_are_written_from_files_alone(
     shown = steps.report_results(
         recipe=tmp_path / "recipe",
         dataset=paths["dataset"],
+        validation=checked,
         evaluation=evaluation,
         decision=tmp_path / "decision",
         champion=paths["champion"],
@@ -155,7 +211,11 @@ def test_report_and_summary_are_written_from_files_alone(
     page = (tmp_path / "report").read_text()
     assert "insect-student" in page
     assert decided.summary in page
+    assert "2 columns moved" in page
+    assert 'id="diagnosis"' in page
+    assert "## Why distillation did or did not help" in (tmp_path / "summary").read_text()
     assert "# Promote" in (tmp_path / "summary").read_text()
+    assert "**Data:** 2 columns moved" in (tmp_path / "summary").read_text()
     written = Evaluation.model_validate_json(evaluation.read_bytes())
     assert np.sum(shown.confusion) == written.rows
     assert shown.thresholds == sorted(shown.thresholds, reverse=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-from components.evaluation import formatting
+from components.shared import formatting
 
 Unit = Literal["percent", "points", "milliseconds", "times", "bytes", "number"]
 

@@ -87,7 +87,9 @@ def measured(candidate: CandidateResult) -> Located:
 
 
 def arm_of(evaluation: Evaluation, arm: ArmName) -> Located:
-    """What was measured of an arm."""
+    """What was measured of an arm; of the teacher also where it was not run here."""
+    if arm == "teacher" and evaluation.served_teacher is not None:
+        return Located(("served_teacher",), evaluation.served_teacher)
     return Located(("arms", arm), evaluation.arms.get(arm))
 
 

@@ -18,7 +18,6 @@ from components.shared.deployable import (
     read_deployable,
 )
 from components.shared.errors import UserError
-from components.shared.recipe.data import ImageInput, TabularInput
 from components.shared.results import TRAINED_ARMS
 
 _RUN_ROWS = 1024
@@ -33,7 +32,7 @@ _CHAMPION_ADVICE = (
     "; the registered champion cannot be compared with this student. Register the student under "
     "another name (registry.model), or put data back as they were for the champion"
 )
-_TRAINED_ELSEWHERE = ("teacher", "champion")
+_TRAINED_ELSEWHERE = ("teacher", "champion", "challenger")
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,18 @@ class DeployedModel:
     """The ONNX file."""
     session: ort.InferenceSession
     rows_of_a_call: int
+    row: str
+    """What errors call a row."""
 
     @classmethod
     def open(
-        cls, name: str, folder: Path, description: Deployable, provider: Provider, batch_size: int
+        cls,
+        name: str,
+        folder: Path,
+        description: Deployable,
+        provider: Provider,
+        batch_size: int,
+        row: str = "test row",
     ) -> "DeployedModel":
         """Open a deployable folder with ONNX Runtime, to run in one thread.
 
@@ -60,13 +67,14 @@ class DeployedModel:
             description: what it holds.
             provider: where it runs.
             batch_size: rows of a call in which a batch-dependent model is measured.
+            row: what errors call a row.
 
         Raises:
             UserError: the model does not load.
         """
         path = folder / ONNX_FILE
         rows = batch_size if description.batch_dependent else _RUN_ROWS
-        return cls(name, description, path, open_session(name, path, 1, provider), rows)
+        return cls(name, description, path, open_session(name, path, 1, provider), rows, row)
 
     def predict(self, rows: Rows) -> Probabilities:
         """Class probabilities of every row, shape (rows, classes).
@@ -93,7 +101,7 @@ class DeployedModel:
             (output,) = self.session.run([OUTPUT_NAME], {INPUT_NAME: rows.inputs})
         except Exception as error:  # ONNX Runtime's errors share no other base
             raise UserError(
-                f"the {self.name}: ONNX Runtime cannot run it on {len(rows)} rows from test row "
+                f"the {self.name}: ONNX Runtime cannot run it on {len(rows)} rows from {self.row} "
                 f"{rows.ids[0]!r} on: {error}"
             ) from error
         probabilities: Probabilities = output
@@ -105,17 +113,18 @@ class DeployedModel:
         broken = _first(~np.isfinite(total))
         if broken is not None:
             raise UserError(
-                f"the {self.name} gives NaN or infinity for test row {ids[broken]!r}; a model that "
-                "does so cannot be deployed: look at that row and at how the model was trained"
+                f"the {self.name} gives NaN or infinity for {self.row} {ids[broken]!r}; a model "
+                "that does so cannot be deployed: look at that row and at how the model was trained"
             )
-        tolerance = _EXACT if self.name in TRAINED_ARMS else _COMPRESSED
+        exact = self.name in TRAINED_ARMS and not self.description.imported
+        tolerance = _EXACT if exact else _COMPRESSED
         no_distribution = np.abs(total - 1) > tolerance
         if probabilities.min() < 0:
             no_distribution |= probabilities.min(axis=1) < 0
         strange = _first(no_distribution)
         if strange is not None:
             raise UserError(
-                f"the {self.name} gives no probabilities for test row {ids[strange]!r}: the "
+                f"the {self.name} gives no probabilities for {self.row} {ids[strange]!r}: the "
                 f"outputs sum to {total[strange]:g} and the least is "
                 f"{probabilities[strange].min():g}"
             )
@@ -133,45 +142,33 @@ def describe(name: str, folder: Path, manifest: DatasetManifest) -> Deployable:
         UserError: the folder is damaged, or the model does not fit the data.
     """
     description = read_deployable(folder)
-    problem = _misfit(name, description, manifest)
+    problem = misfit(name, description, manifest)
     if problem:
         advice = _CHAMPION_ADVICE if name == "champion" else ""
         raise UserError(f"the {name} does not fit the data set: {problem}{advice}")
     return description
 
 
-def _misfit(name: str, model: Deployable, manifest: DatasetManifest) -> str | None:
+def misfit(name: str, model: Deployable, manifest: DatasetManifest) -> str | None:
     """Why the model cannot be measured on the data set, if so.
 
-    Teacher and champion may come from an earlier run on other data; the others may not, since
-    their training rows could then be among these test rows.
+    Teacher, champion and challenger may come from an earlier run on other data; others may not,
+    since their training rows could then be among these test rows.
     """
     if model.classes != manifest.classes:
         return (
             f"its classes are {', '.join(model.classes)}; the data set's are "
             f"{', '.join(manifest.classes)}, in this order"
         )
-    if not _same_input(model.input, manifest.input):
-        return f"it takes {_describe(model.input)}; the data set has {_describe(manifest.input)}"
+    difference = model.input.difference(manifest.input)
+    if difference:
+        return difference
     if name not in _TRAINED_ELSEWHERE and model.dataset_digest != manifest.digest:
         return (
             f"it was trained on the data set {model.dataset_digest[:12]}, and this one is "
             f"{manifest.digest[:12]}"
         )
     return None
-
-
-def _same_input(model: TabularInput | ImageInput, data: TabularInput | ImageInput) -> bool:
-    """Same columns in the same order, or images of the same size, whatever their column's name."""
-    if isinstance(model, TabularInput) or isinstance(data, TabularInput):
-        return model == data
-    return model.size == data.size
-
-
-def _describe(spec: TabularInput | ImageInput) -> str:
-    if isinstance(spec, TabularInput):
-        return f"the columns {', '.join(spec.columns)}"
-    return f"images of size {spec.size}"
 
 
 def _first(mask: npt.NDArray[np.bool_]) -> int | None:

@@ -180,13 +180,15 @@ def calibration_error(calibration: Floats, confidence: float) -> Estimate:
     """Expected calibration error over 15 bins of equal width.
 
     Source: Guo et al., arXiv 1706.04599, formula 3. Noise makes the gaps between confidence and
-    accuracy larger, so that on few rows the error is above the true one. The standard error is a
-    bootstrap's, from gaps that are freed of the noise (two standard errors, in squares): 500 times,
-    from one seed, rows are drawn anew among the bins, and each bin's accuracy from a normal
-    distribution. The lower end is the basic bootstrap's (Davison and Hinkley, Bootstrap Methods and
-    their Application (1997), section 5.2), which takes off what noise added; in simulations it held
-    in 91 % of samples or more where 95 % were asked. The upper end is z standard errors above the
-    value, and held in all but a few.
+    accuracy larger, so that on few rows the error is above the true one. There are two standard
+    errors, of which the larger counts. One is a bootstrap's, from gaps that are freed of the noise
+    (two standard errors, in squares): 500 times, from one seed, rows are drawn anew among the bins,
+    and each bin's accuracy from a normal distribution. The other is that of a mean over the rows,
+    as if no gap could change its sign: where some can, the error varies less. Both ends are z
+    standard errors from the value; the lower one is that of the basic bootstrap (Davison and
+    Hinkley, Bootstrap Methods and their Application (1997), section 5.2), which takes off what
+    noise added, where that is lower. In simulations a one-sided bound of 95 % was wrong in up to
+    6 % of 800 samples or more, and in 10 % of 200 in the worst case, one bin of rare mistakes.
 
     Args:
         calibration: :attr:`Sums.calibration`.
@@ -205,8 +207,11 @@ def calibration_error(calibration: Floats, confidence: float) -> Estimate:
     again = np.abs(drawn * freed + noise).sum(axis=1) / total
     away = again - np.abs(rows * freed).sum() / total
     high = float(np.quantile(away, (1 + confidence) / 2))
-    found = _normal("calibration_error", value, float(again.std(ddof=1)), confidence)
-    return found.model_copy(update={"lower": min(max(0.0, value - high), value)})
+    squares = float((rows * (variance + gap**2)).sum() / total)
+    of_mean = math.sqrt(max(squares - value**2, 0.0) / total)
+    error = max(float(again.std(ddof=1)), of_mean)
+    found = _normal("calibration_error", value, error, confidence)
+    return found.model_copy(update={"lower": min(max(0.0, value - high), found.lower)})
 
 
 def _share(count: int, rows: int, confidence: float) -> Estimate:

@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components.evaluation.measuring import latency
 from components.evaluation.measuring.estimates import estimates
 from components.evaluation.measuring.footprint import measure_footprints
-from components.evaluation.measuring.lineup import Entry, Lineup, open_lineup
+from components.evaluation.measuring.lineup import TEACHER, Entry, Lineup, open_lineup
 from components.evaluation.measuring.metrics import Sums, calibration_bins, per_class
 from components.evaluation.measuring.ranking import roc_points
 from components.evaluation.measuring.scoring import Pass, Scores, score_rows
 from components.evaluation.measuring.slices import Slicing, find_slices
+from components.evaluation.measuring.stored import StoredModel
 from components.shared.candidates import REFERENCE, CandidateSet, read_candidates
 from components.shared.dataset import Dataset
 from components.shared.errors import UserError
@@ -29,6 +31,7 @@ from components.shared.results import (
     Latency,
     MetricName,
     PairedCounts,
+    ServedResult,
     SkippedCandidate,
     SliceResult,
 )
@@ -50,7 +53,8 @@ def evaluate(
 
     Args:
         dataset_folder: the resolved data set.
-        arms: deployable folders of teacher, hard_label and pseudo_label.
+        arms: deployable folders of teacher, hard_label and pseudo_label; of a teacher that is none
+            the folder with its predictions.
         candidates: folder with the deployable forms of the student; ``float32`` is the student.
         champion: folder with ``champion.json`` and, where there is a champion, its deployable
             files.
@@ -72,7 +76,7 @@ def evaluate(
     lineup = open_lineup(folders, candidates, made, manifest, spec.latency)
     slicings = find_slices(dataset)
     scores = score_rows(dataset, _wanted(lineup, slicings))
-    paths = {name: model.path for name, model in lineup.models.items() if name not in scores.broken}
+    paths = {name: model.path for name, model in lineup.files.items() if name not in scores.broken}
     footprints = measure_footprints(paths, scores.sample, spec.latency.threads[0])
     timed = latency.measure(paths, scores.sample, spec.latency, spec.confidence)
     results = _Results(
@@ -84,7 +88,7 @@ def evaluate(
         footprints=footprints,
         sizes={name: path.stat().st_size for name, path in paths.items()},
     )
-    measured = {arm: results.of(entry, arm == "teacher") for arm, entry in lineup.arms.items()}
+    measured = {arm: results.of(entry, arm == TEACHER) for arm, entry in lineup.arms.items()}
     old = lineup.arms.get("champion")
     return Evaluation(
         dataset_digest=manifest.digest,
@@ -99,6 +103,8 @@ def evaluate(
         champion_state=record.state,
         champion_version=record.version,
         champion_dataset_digest=old.description.dataset_digest if old else None,
+        served_teacher=results.of_served(lineup.served_teacher) if lineup.served_teacher else None,
+        teacher_lead=scores.pairs[_lead(lineup)].counts,
     )
 
 
@@ -119,13 +125,17 @@ def _wanted(lineup: Lineup, slicings: Sequence[Slicing]) -> Pass:
     students = [lineup.arms["student"], *lineup.candidates.values()]
     return Pass(
         models=lineup.models,
-        teacher=lineup.arms["teacher"].model,
+        teacher=lineup.teacher,
         may_break=lineup.optional,
         slicings=slicings,
-        pairs={
-            (student.model, other.model) for student in students for other in lineup.others.values()
-        },
+        pairs={(student.model, other) for student in students for other in lineup.others.values()}
+        | {_lead(lineup)},
     )
+
+
+def _lead(lineup: Lineup) -> tuple[str, str]:
+    """Teacher and hard-label arm, whose difference is what there is to distil."""
+    return lineup.teacher, lineup.arms["hard_label"].model
 
 
 @dataclass(frozen=True)
@@ -143,16 +153,9 @@ class _Results:
 
     def of(self, entry: Entry, teacher: bool) -> ArmResult:
         """What was measured of an arm or a candidate."""
-        sums, description = self.scores.whole[entry.model].sums(0), entry.description
-        confusion, positives, every = sums.detail
+        description = entry.description
         return ArmResult(
-            rows=sums.rows,
-            metrics=self._estimates(sums, teacher),
-            per_class=per_class(confusion, self.classes),
-            confusion=confusion.tolist(),
-            calibration=calibration_bins(sums.calibration),
-            roc=roc_points(positives, every),
-            slices=self._slices(entry, teacher),
+            **self._quality(entry.model, teacher),
             parameters=description.parameters,
             size_bytes=self.sizes[entry.model],
             latency=self.latencies[entry.model],
@@ -161,11 +164,35 @@ class _Results:
             bundle_digest=description.bundle_digest,
         )
 
-    def _slices(self, entry: Entry, teacher: bool) -> list[SliceResult]:
+    def of_served(self, model: StoredModel) -> ServedResult:
+        """What was measured of a teacher that was not run here."""
+        record = model.record
+        return ServedResult(
+            **self._quality(TEACHER, teacher=True),
+            described=record.described,
+            teacher_digest=record.teacher_digest,
+            predictions_digest=record.sha256,
+        )
+
+    def _quality(self, model: str, teacher: bool) -> dict[str, Any]:
+        """The fields of :class:`Quality`."""
+        sums = self.scores.whole[model].sums(0)
+        confusion, positives, every = sums.detail
+        return {
+            "rows": sums.rows,
+            "metrics": self._estimates(sums, teacher),
+            "per_class": per_class(confusion, self.classes),
+            "confusion": confusion.tolist(),
+            "calibration": calibration_bins(sums.calibration),
+            "roc": roc_points(positives, every),
+            "slices": self._slices(model, teacher),
+        }
+
+    def _slices(self, model: str, teacher: bool) -> list[SliceResult]:
         """The slices that have rows."""
         found = [
             (slicing.column, name, tally.sums(group))
-            for slicing, tally in zip(self.slicings, self.scores.sliced[entry.model], strict=True)
+            for slicing, tally in zip(self.slicings, self.scores.sliced[model], strict=True)
             for group, name in enumerate(slicing.names)
         ]
         return [
@@ -187,9 +214,7 @@ class _Results:
 
 def _paired(scores: Scores, student: Entry, lineup: Lineup) -> dict[ArmName, PairedCounts]:
     """A form of the student against each other arm."""
-    return {
-        arm: scores.pairs[student.model, other.model].counts for arm, other in lineup.others.items()
-    }
+    return {arm: scores.pairs[student.model, other].counts for arm, other in lineup.others.items()}
 
 
 def _candidates(

@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from components.evaluation.measuring.deployed import DeployedModel, describe
+from components.evaluation.measuring.predictor import Predictor
+from components.evaluation.measuring.stored import StoredModel, has_predictions, open_stored
 from components.shared.candidates import CandidateSet
 from components.shared.dataset import DatasetManifest
 from components.shared.deployable import Deployable
 from components.shared.errors import UserError
 from components.shared.recipe.evaluation import LatencySpec
 from components.shared.results import ArmName
+
+TEACHER: ArmName = "teacher"
 
 
 @dataclass(frozen=True)
@@ -26,23 +31,38 @@ class Entry:
 class Lineup:
     """All that are measured."""
 
-    models: dict[str, DeployedModel]
+    files: dict[str, DeployedModel]
     """Each different file, by the name of the first that it stands for."""
     arms: dict[ArmName, Entry]
+    """Those that are a file."""
+    served_teacher: StoredModel | None
+    """The teacher, where it is none."""
     candidates: dict[str, Entry]
     """In the order of the recipe."""
     broken: dict[str, str]
     """Candidates that cannot be run, with the reason."""
 
+    @cached_property
+    def models(self) -> dict[str, Predictor]:
+        """All that predict, by name."""
+        models: dict[str, Predictor] = dict(self.files)
+        return models | ({TEACHER: self.served_teacher} if self.served_teacher else {})
+
     @property
-    def others(self) -> dict[ArmName, Entry]:
-        """The arms that forms of the student are compared with."""
-        return {arm: entry for arm, entry in self.arms.items() if arm != "student"}
+    def teacher(self) -> str:
+        """Name of the model that is the teacher."""
+        return TEACHER if self.served_teacher else self.arms[TEACHER].model
+
+    @property
+    def others(self) -> dict[ArmName, str]:
+        """Models of the arms that forms of the student are compared with."""
+        models: dict[ArmName, str] = {TEACHER: self.teacher}
+        return models | {arm: one.model for arm, one in self.arms.items() if arm != "student"}
 
     @property
     def optional(self) -> set[str]:
         """Models that are no arm."""
-        return set(self.models) - {entry.model for entry in self.arms.values()}
+        return set(self.files) - {entry.model for entry in self.arms.values()}
 
 
 def open_lineup(
@@ -55,7 +75,7 @@ def open_lineup(
     """Open every file once.
 
     Args:
-        arms: deployable folder of each arm.
+        arms: deployable folder of each arm; of the teacher also one with stored predictions.
         candidates: folder with the deployable folders of the candidates.
         made: the candidates.
         manifest: of the data set that they are measured on.
@@ -64,19 +84,22 @@ def open_lineup(
     Raises:
         UserError: an arm is damaged, does not load, or does not fit the data set.
     """
-    models: dict[str, DeployedModel] = {}
+    files: dict[str, DeployedModel] = {}
     by_file: dict[str, str] = {}
 
     def enter(name: str, folder: Path) -> Entry:
         description = describe(name, folder, manifest)
         if description.onnx_sha256 not in by_file:
-            models[name] = DeployedModel.open(
+            files[name] = DeployedModel.open(
                 name, folder, description, spec.provider, spec.batch_sizes[0]
             )
             by_file[description.onnx_sha256] = name
         return Entry(by_file[description.onnx_sha256], description)
 
-    entered = {arm: enter(arm, folder) for arm, folder in arms.items()}
+    served = has_predictions(arms[TEACHER])
+    entered = {
+        arm: enter(arm, folder) for arm, folder in arms.items() if not (served and arm == TEACHER)
+    }
     intact: dict[str, Entry] = {}
     broken: dict[str, str] = {}
     for candidate in made.candidates:
@@ -86,4 +109,10 @@ def open_lineup(
             )
         except UserError as error:
             broken[candidate.name] = str(error)
-    return Lineup(models, entered, intact, broken)
+    return Lineup(
+        files=files,
+        arms=entered,
+        served_teacher=open_stored(arms[TEACHER], manifest) if served else None,
+        candidates=intact,
+        broken=broken,
+    )

@@ -45,6 +45,10 @@ class Predictions:
         logs = np.log(np.maximum(probabilities, np.float32(LEAST_PROBABILITY)))
         return cls(probabilities, logs, probabilities.argmax(axis=1))
 
+    def of_rows(self, rows: npt.NDArray[np.bool_]) -> "Predictions":
+        """Those of some of the rows, by a mask of shape (rows,)."""
+        return Predictions(self.probabilities[rows], self.logs[rows], self.predicted[rows])
+
 
 @dataclass(frozen=True)
 class Scored:

@@ -1,39 +1,22 @@
-"""One pass over the test rows: every batch goes through all models, then into their sums.
+"""One pass over the test rows: every batch goes through all models, then into their sums."""
 
-Worker threads run the models, and score what they predict; this thread reads the next batches and
-adds up. ONNX Runtime and NumPy let go of Python's lock while they work, so that all cores are busy
-with models, with whole batches each.
-"""
-
-import os
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from components.evaluation.measuring.deployed import DeployedModel
 from components.evaluation.measuring.metrics import PairTally, Predictions, Scored, Tally, score
+from components.evaluation.measuring.predictor import Predictor
 from components.evaluation.measuring.ranking import FINEST
 from components.evaluation.measuring.slices import Slicing
+from components.evaluation.measuring.streaming import Sample, in_threads, rows_of_a_batch
 from components.shared.dataset import UNLABELLED, Dataset, Rows
 from components.shared.errors import UserError
 
-_MOST_THREADS = 8
-_BATCH_VALUES = 2**18
-"""Inputs, or probabilities, of a batch; more would not stay in the processor's caches."""
-_BATCH_ROWS = (16, 4096)
 _MOST_DETAILED = 100
 """Classes up to which slices have confusion matrix and AUROC."""
-_SAMPLE_ROWS = 1000
-_SAMPLE_BYTES = 2**26
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 Pair = tuple[str, str]
 
 
@@ -41,7 +24,7 @@ Pair = tuple[str, str]
 class Pass:
     """What is wanted of the pass."""
 
-    models: Mapping[str, DeployedModel]
+    models: Mapping[str, Predictor]
     teacher: str
     """The model that the others are held against."""
     may_break: Collection[str]
@@ -82,23 +65,18 @@ def score_rows(dataset: Dataset, wanted: Pass, batch_rows: int | None = None) ->
             read.
     """
     manifest = dataset.manifest
-    values = max(int(np.prod(manifest.input.shape)), len(manifest.classes))
-    size = batch_rows or int(np.clip(_BATCH_VALUES // values, *_BATCH_ROWS))
     scores = _empty(wanted, len(manifest.classes))
-    sample = _Sample(manifest.rows["test"])
-    threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-    batches = _labelled(dataset, wanted, size)
-    with ThreadPoolExecutor(threads) as pool:
-        for rows, outcome in _ahead(pool, partial(_run, wanted), batches, threads + 1):
-            sample.update(rows)
-            _add(scores, wanted, rows, outcome)
+    sample = Sample(manifest.rows["test"])
+    batches = _labelled(dataset, wanted, batch_rows or rows_of_a_batch(manifest))
+    for rows, outcome in in_threads(partial(_run, wanted), batches):
+        sample.update(rows)
+        _add(scores, wanted, rows, outcome)
     scores.sample = sample.inputs
     return scores
 
 
 def _empty(wanted: Pass, classes: int) -> Scores:
-    # Finer than this, counting a batch would cost more than running a small model on it.
-    bins = FINEST if classes == 2 else _power_of_two(2**19 // classes, 256, 4096)
+    bins = whole_bins(classes)
     coarse = _power_of_two(2**13 // classes, 64, 512) if classes <= _MOST_DETAILED else 0
     return Scores(
         rows=0,
@@ -110,6 +88,12 @@ def _empty(wanted: Pass, classes: int) -> Scores:
         pairs={pair: PairTally() for pair in wanted.pairs},
         sample=np.empty(0, np.float32),
     )
+
+
+def whole_bins(classes: int) -> int:
+    """Score bins of a :class:`Tally` over all rows; with more, counting a batch would cost more
+    than running a small model on it."""
+    return FINEST if classes == 2 else _power_of_two(2**19 // classes, 256, 4096)
 
 
 def _power_of_two(number: int, least: int, most: int) -> int:
@@ -127,23 +111,6 @@ def _labelled(dataset: Dataset, wanted: Pass, size: int) -> Iterator[Rows]:
                 "has no label; put rows without a label in the unlabelled split"
             )
         yield rows
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    work: Callable[[Item], Outcome],
-    items: Iterable[Item],
-    depth: int,
-) -> Iterator[tuple[Item, Outcome]]:
-    """Items in their order, with what the pool made of each, up to ``depth`` at work at a time."""
-    waiting: deque[tuple[Item, Future[Outcome]]] = deque()
-    for item in items:
-        waiting.append((item, pool.submit(work, item)))
-        if len(waiting) > depth:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    for done, future in waiting:
-        yield done, future.result()
 
 
 def _run(wanted: Pass, rows: Rows) -> dict[str, Scored | UserError]:
@@ -183,25 +150,3 @@ def _add(
     for (first, second), tally in scores.pairs.items():
         if first in scored and second in scored:
             tally.update(scored[first], scored[second])
-
-
-class _Sample:
-    """Inputs of rows that are spread evenly over the split."""
-
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._seen = 0
-        self._kept: list[npt.NDArray[np.float32]] = []
-
-    def update(self, rows: Rows) -> None:
-        """See a batch, and keep its share."""
-        most = max(1, min(_SAMPLE_ROWS, _SAMPLE_BYTES // max(rows.inputs[0].nbytes, 1), self._rows))
-        positions = np.arange(most) * self._rows // most - self._seen
-        inside = positions[(positions >= 0) & (positions < len(rows))]
-        self._kept.append(rows.inputs[inside])
-        self._seen += len(rows)
-
-    @property
-    def inputs(self) -> npt.NDArray[np.float32]:
-        """Of all rows that were kept, shape (rows, \\*input shape)."""
-        return np.concatenate(self._kept)

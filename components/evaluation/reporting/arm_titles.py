@@ -6,7 +6,7 @@ ORDER: tuple[ArmName, ...] = ("student", "teacher", "hard_label", "pseudo_label"
 """The order in which arms are listed."""
 
 MEANINGS: dict[ArmName, str] = {
-    "student": "learned from the teacher's soft labels",
+    "student": "learned from soft labels",
     "teacher": "the model that is distilled",
     "hard_label": "the student's network, labels alone",
     "pseudo_label": "the student's network, the teacher's plain predictions",
@@ -15,7 +15,8 @@ MEANINGS: dict[ArmName, str] = {
 
 
 def arm_titles(evaluation: Evaluation) -> dict[ArmName, str]:
-    """The title of every arm that was measured, in the order of :data:`ORDER`."""
+    """The title of every arm that was measured, in the order of :data:`ORDER`; a teacher that was
+    not run here is among them."""
     titles: dict[ArmName, str] = {
         "student": "Student",
         "teacher": "Teacher",
@@ -23,4 +24,5 @@ def arm_titles(evaluation: Evaluation) -> dict[ArmName, str]:
         "pseudo_label": "Pseudo-labels",
         "champion": f"Champion v{evaluation.champion_version}",
     }
-    return {name: titles[name] for name in ORDER if name in evaluation.arms}
+    served: set[ArmName] = {"teacher"} if evaluation.served_teacher else set()
+    return {name: titles[name] for name in ORDER if name in evaluation.arms or name in served}

@@ -4,9 +4,9 @@ import math
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import points, short
 from components.evaluation.reporting.charts import Frame, Scale, chart, line, marker, tag, text
 from components.evaluation.reporting.statements import Comparison
+from components.shared.formatting import points, short
 
 _FRAME = Frame(width=420, height=196, top=44, right=16, bottom=46, left=16)
 _CHARACTER = 6.6

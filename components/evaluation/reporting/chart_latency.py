@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import integer, latency, short
 from components.evaluation.reporting.chart_labels import spread
 from components.evaluation.reporting.charts import Frame, Scale, axes, chart, line, path, tag, text
-from components.evaluation.reporting.listing import Model
+from components.evaluation.reporting.listing import Shown
+from components.shared.formatting import integer, latency, short
 from components.shared.results import Latency, Percentile, PercentileName
 
 _FRAME = Frame(width=420, height=190, top=12, right=92, bottom=34, left=58)
@@ -18,7 +18,7 @@ _LEAST_SPAN = 1.6
 _LINE = 17.0
 
 
-def span(models: Sequence[Model]) -> float:
+def span(models: Sequence[Shown]) -> float:
     """How many times its smallest segment the largest one of a model is, at most.
 
     All panels have axes of this ratio, so that the same height is the same percentage in all.
@@ -30,7 +30,7 @@ def span(models: Sequence[Model]) -> float:
     return max([_LEAST_SPAN, *ratios])
 
 
-def latency_panel(model: Model, ratio: float) -> Markup:
+def latency_panel(model: Shown, ratio: float) -> Markup:
     """Draw p50, p95 and p99 of each segment, in order of time.
 
     Args:
@@ -80,7 +80,7 @@ def _percentiles(measured: Latency) -> list[tuple[PercentileName, Percentile]]:
     return list(zip(_NAMES, (measured.p50, measured.p95, measured.p99), strict=True))
 
 
-def _line(model: Model, name: str, percentile: Percentile, x: Scale, y: Scale) -> Markup:
+def _line(model: Shown, name: str, percentile: Percentile, x: Scale, y: Scale) -> Markup:
     """One percentile over time; a gap where a segment has no finite value."""
     points = [
         (x(index + 1), y(value))
@@ -93,7 +93,7 @@ def _line(model: Model, name: str, percentile: Percentile, x: Scale, y: Scale) -
     return path(points, class_=f"trace {look}") if points else Markup("")
 
 
-def _figures(model: Model, measured: Latency, y: Scale) -> list[Markup]:
+def _figures(model: Shown, measured: Latency, y: Scale) -> list[Markup]:
     """The figures at the right end, each with its bounds as a bar; moved apart where they meet."""
     floor, ceiling = _FRAME.y_range
     right = _FRAME.width - _FRAME.right

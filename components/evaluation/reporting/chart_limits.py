@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import latency, percent, short
 from components.evaluation.reporting.chart_labels import Box
 from components.evaluation.reporting.charts import Frame, Scale, join, line, tag, text
+from components.shared.formatting import latency, percent, short
 from components.shared.results import Decision, Evaluation
 
 _WIDTH, _HEIGHT = 6.4, 16.0
@@ -25,7 +25,7 @@ class Limit:
 
 def limits(evaluation: Evaluation, decision: Decision) -> tuple[list[Limit], list[Limit]]:
     """Least accuracies and largest latencies that the gates ask for."""
-    teacher = evaluation.arms["teacher"].accuracy
+    teacher = evaluation.teacher.accuracy
     least, most = [], []
     for check in decision.checks:
         if not math.isfinite(check.threshold):

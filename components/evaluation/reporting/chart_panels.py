@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import integer, percent
 from components.evaluation.reporting.charts import (
     Frame,
     Scale,
@@ -17,14 +16,16 @@ from components.evaluation.reporting.charts import (
     tag,
     text,
 )
-from components.evaluation.reporting.listing import Model
+from components.evaluation.reporting.listing import Judged
 from components.shared.bundle import CurvePoint
+from components.shared.formatting import integer, percent
 from components.shared.results import ArmName, Evaluation
 
 _CURVE = Frame(width=420, height=230, top=16, right=18, bottom=46, left=52)
 _RELIABILITY = Frame(width=420, height=390, top=16, right=18, bottom=106, left=52)
 _GAP = Frame(width=420, height=150, top=0, right=28, bottom=0, left=28)
 
+_STUDENTS: tuple[ArmName, ...] = ("hard_label", "student")
 _MOST_POINTS = 240
 _LOG_ABOVE = 12.0
 """Ratio of largest to smallest loss from which a curve is drawn on a log scale."""
@@ -83,7 +84,7 @@ def thin(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
     ]
 
 
-def reliability(model: Model) -> Markup:
+def reliability(model: Judged) -> Markup:
     """How often the model is right, by how sure it says it is; below, how many rows say so.
 
     Args:
@@ -155,8 +156,8 @@ def gap_bar(evaluation: Evaluation) -> Markup:
         evaluation: what was measured.
     """
     recovered = evaluation.gap_recovered
-    names: tuple[ArmName, ...] = ("hard_label", "student", "teacher")
-    hard, student, teacher = (evaluation.arms[name].accuracy for name in names)
+    hard, student = (evaluation.arms[name].accuracy for name in _STUDENTS)
+    teacher = evaluation.teacher.accuracy
     if recovered is None or not all(map(math.isfinite, (hard, student, teacher))):
         return Markup("")
     x = Scale((min(hard, student), max(teacher, student)), _GAP.x_range)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import percent, short
 from components.evaluation.reporting.charts import Frame, Scale, line, marker, tag, text
+from components.shared.formatting import percent, short
 from components.shared.results import Estimate
 
 _FRAME = Frame(width=260, height=26, top=3, right=22, bottom=3, left=22)

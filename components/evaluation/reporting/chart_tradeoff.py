@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import latency, percent, short, size
 from components.evaluation.reporting.chart_labels import Box, Request, place, spread
 from components.evaluation.reporting.chart_limits import Limit, allowed_area, gate_lines
 from components.evaluation.reporting.charts import (
@@ -23,6 +22,7 @@ from components.evaluation.reporting.charts import (
     text,
 )
 from components.evaluation.reporting.listing import Model
+from components.shared.formatting import latency, percent, short, size
 
 WIDE = Frame(width=880, height=430, top=34, right=20, bottom=54, left=52)
 NARROW = Frame(width=360, height=420, top=34, right=12, bottom=54, left=44)

@@ -44,8 +44,13 @@ class Confused:
     share: float
 
 
-def matrix(result: ArmResult, classes: list[str]) -> list[MatrixRow]:
-    """The confusion matrix, one row a true class."""
+def matrix(confusion: list[list[int]], classes: list[str]) -> list[MatrixRow]:
+    """The confusion matrix, one row a true class.
+
+    Args:
+        confusion: rows by true class (first index) and predicted class.
+        classes: their names.
+    """
     return [
         MatrixRow(
             name,
@@ -55,7 +60,7 @@ def matrix(result: ArmResult, classes: list[str]) -> list[MatrixRow]:
                 for column, count in enumerate(counts)
             ],
         )
-        for row, (name, counts) in enumerate(zip(classes, result.confusion, strict=True))
+        for row, (name, counts) in enumerate(zip(classes, confusion, strict=True))
     ]
 
 
@@ -63,7 +68,7 @@ def most_confused(result: ArmResult, classes: list[str], most: int = 20) -> list
     """The pairs with the most mistaken rows, the worst first."""
     pairs = [
         Confused(line.name, classes[column], cell.rows, cell.share)
-        for line in matrix(result, classes)
+        for line in matrix(result.confusion, classes)
         for column, cell in enumerate(line.cells)
         if cell.rows and not cell.correct
     ]

@@ -2,15 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from components.evaluation import formatting
-from components.evaluation.judging.gate_units import gate_value
 from components.evaluation.reporting import (
     chart_tradeoff,
     confusion,
@@ -23,25 +16,29 @@ from components.evaluation.reporting.arm_titles import arm_titles
 from components.evaluation.reporting.changes import since_champion
 from components.evaluation.reporting.chart_limits import limits
 from components.evaluation.reporting.chart_panels import gap_bar, reliability
-from components.evaluation.reporting.charts import marker, tag
+from components.evaluation.reporting.environment import environment
 from components.evaluation.reporting.listing import (
-    Look,
+    Judged,
     Model,
+    judged,
     listed,
     plain,
+    served_teacher,
     subject,
     subject_name,
 )
 from components.evaluation.reporting.section_candidates import candidate_rows
+from components.evaluation.reporting.section_chain import links
 from components.evaluation.reporting.section_champion import champion_section
+from components.evaluation.reporting.section_diagnosis import diagnosis_section
 from components.evaluation.reporting.section_figures import key_figures, leaning
 from components.evaluation.reporting.section_metrics import metric_table
 from components.evaluation.reporting.section_provenance import digests
 from components.evaluation.reporting.section_training import trainings
 from components.shared.bundle import ModelBundle
 from components.shared.results import ArmName, ArmResult, ChampionRecord, Decision, Evaluation
+from components.shared.teacher import TeacherRecord
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _MIN_SLICE_ROWS = 30
 """Test rows below which a slice says little, where the recipe does not say how many."""
 
@@ -56,8 +53,12 @@ class ReportContext:
     source: str
     """Where the data set was resolved from."""
     created: datetime
+    about_the_data: list[str] = field(default_factory=list)
+    """What the checks of the data let through, but warn of."""
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the software that measured, by name."""
+    imported_teacher: TeacherRecord | None = None
+    """The teacher, where it is no model bundle."""
 
 
 def render_report(
@@ -72,7 +73,8 @@ def render_report(
     Args:
         evaluation: what was measured.
         decision: the verdict on it.
-        bundles: how teacher, student, hard_label and pseudo_label were trained.
+        bundles: how student, hard_label, pseudo_label and teacher were trained; without the teacher
+            where it is no bundle.
         champion: what is known of the champion, or why there is none.
         context: the run.
 
@@ -80,8 +82,10 @@ def render_report(
         An HTML page without scripts and without references to anything outside of it.
     """
     models = listed(evaluation, decision)
+    everyone = judged(models, evaluation)
+    teacher = context.imported_teacher or bundles["teacher"]
     student = subject(evaluation, decision).measured
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(
         evaluation=evaluation,
         decision=decision,
@@ -94,22 +98,23 @@ def render_report(
         choice=section_verdict.choice(decision, context.recipe),
         sureness=section_verdict.sureness(decision),
         finding=statements.distillation(evaluation),
+        diagnosis=diagnosis_section(evaluation.diagnosis),
         gap_bar=gap_bar(evaluation),
         tiles=key_figures(evaluation, decision),
         front=[model.title for model in chart_tradeoff.pareto_front(models)],
         candidates=candidate_rows(evaluation, decision),
         versus=champion_section(evaluation, decision),
-        changes=since_champion(
-            champion, evaluation.dataset_digest, bundles["teacher"].digest, context.recipe
-        ),
-        metrics=metric_table(models),
+        changes=since_champion(champion, evaluation.dataset_digest, teacher.digest, context.recipe),
+        metrics=metric_table(everyone),
+        served=served_teacher(evaluation),
+        chain=links(bundles["student"], teacher.digest),
         training=trainings(bundles, arm_titles(evaluation)),
-        digests=digests(evaluation, decision, bundles),
+        digests=digests(evaluation, decision, bundles, context.imported_teacher, teacher.digest),
         **_tradeoff(models, evaluation, decision),
         **_slices(student, evaluation, context.recipe),
         **_latency(models, evaluation),
         **_classes(student, evaluation),
-        **_calibration(models),
+        **_calibration(everyone),
     )
 
 
@@ -147,51 +152,13 @@ def _classes(student: ArmResult, evaluation: Evaluation) -> dict[str, Any]:
     few = len(evaluation.classes) <= confusion.MOST_CLASSES
     return {
         "few_classes": few,
-        "matrix": confusion.matrix(student, evaluation.classes),
+        "matrix": confusion.matrix(student.confusion, evaluation.classes),
         "confused": confusion.most_confused(student, evaluation.classes),
         "class_results": student.per_class if few else confusion.worst_first(student),
     }
 
 
-def _calibration(models: list[Model]) -> dict[str, Any]:
+def _calibration(models: list[Judged]) -> dict[str, Any]:
     """Of the model that the verdict is on, which is the first, and of the teacher."""
     shown = [models[0], *(model for model in models if model.look == "teacher")]
     return {"calibration": [(model, reliability(model), leaning(model.result)) for model in shown]}
-
-
-def _gate_limit(gate: str, threshold: float) -> str:
-    return formatting.short(gate_value(gate, threshold))
-
-
-def _swatch(look: Look, hollow: bool = False, ring: bool = False) -> Markup:
-    """The symbol of a model beside its name; decoration, so hidden from screen readers."""
-    symbol = marker(look, 9, 9, 4.2 if ring else 6.5, hollow, ring)
-    return tag("svg", symbol, viewBox="0 0 18 18", class_="swatch", aria_hidden="true")
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": formatting.percent,
-        "points": formatting.points,
-        "latency": formatting.latency,
-        "size": formatting.size,
-        "integer": formatting.integer,
-        "fraction": formatting.fraction,
-        "rate": formatting.rate,
-    }
-    environment.globals |= {
-        "gate_value": gate_value,
-        "gate_limit": _gate_limit,
-        "interval": formatting.interval,
-        "most_slices": section_slices.MOST_VALUES,
-        "swatch": _swatch,
-    }
-    return environment

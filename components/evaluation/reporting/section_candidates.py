@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from components.evaluation import formatting
 from components.evaluation.latency_bounds import ratio
 from components.evaluation.reporting.listing import Model, candidates
+from components.shared import formatting
 from components.shared.candidates import REFERENCE
 from components.shared.results import Decision, Evaluation, Percentile
 

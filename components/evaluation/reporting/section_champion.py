@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from components.evaluation.bounds import mcnemar
-from components.evaluation.formatting import integer, percent, points, probability, short
 from components.evaluation.judging.sentences import flattered, times_of_100
 from components.evaluation.reporting.chart_interval import interval_plot
 from components.evaluation.reporting.listing import subject, subject_name
 from components.evaluation.reporting.statements import Comparison, compare, relation
+from components.shared.formatting import integer, percent, points, probability, short
 from components.shared.results import Decision, Evaluation, PairedCounts, Power
 
 MARGIN_GATE = "gates.champion.max_regression"

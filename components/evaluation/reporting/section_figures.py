@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from components.evaluation import formatting
 from components.evaluation.reporting.listing import plain, subject
-from components.shared.results import ArmResult, Decision, Evaluation
+from components.shared import formatting
+from components.shared.results import ArmResult, Decision, Evaluation, Quality
+
+_NOT_RUN = "the teacher was not run here"
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,13 @@ class Tile:
 
 def key_figures(evaluation: Evaluation, decision: Decision) -> list[Tile]:
     """The figures that a reader looks for first, of the model that the verdict is on."""
-    found, teacher = subject(evaluation, decision), evaluation.arms["teacher"]
+    found, teacher = subject(evaluation, decision), evaluation.teacher
     student = found.measured
     trained = plain(evaluation)
     retention = student.accuracy / teacher.accuracy if teacher.accuracy > 0 else None
     level = formatting.percent(evaluation.confidence, 0)
     inside = student.accuracy_interval
     beside = teacher.accuracy_interval
-    p95, teacher_p95 = student.latency_ms.p95.value, teacher.latency_ms.p95.value
     return [
         Tile(
             "Student accuracy",
@@ -56,23 +57,18 @@ def key_figures(evaluation: Evaluation, decision: Decision) -> list[Tile]:
         ),
         Tile(
             "Latency, p95",
-            formatting.latency(p95),
-            [_speed(p95, teacher_p95), f"teacher {formatting.latency(teacher_p95)}"],
+            formatting.latency(student.latency_ms.p95.value),
+            _latencies(student, evaluation.arms.get("teacher")),
         ),
         Tile(
             "File size",
             formatting.size(student.size_bytes),
-            [
-                f"{_times(teacher.size_bytes, student.size_bytes, 'smaller', 'larger')} "
-                "than the teacher",
-                f"{formatting.integer(student.parameters)} parameters, "
-                f"{_times(teacher.parameters, student.parameters, 'fewer', 'more')}",
-            ],
+            _sizes(student, evaluation.arms.get("teacher")),
         ),
     ]
 
 
-def leaning(result: ArmResult) -> str:
+def leaning(result: Quality) -> str:
     """Whether a model claims too much or too little, in a sentence."""
     rows = sum(part.rows for part in result.calibration)
     if rows == 0:
@@ -88,6 +84,25 @@ def leaning(result: ArmResult) -> str:
         f"On average it claims {formatting.percent(claimed)} and is right in "
         f"{formatting.percent(held)}: {word}."
     )
+
+
+def _latencies(student: ArmResult, teacher: ArmResult | None) -> list[str]:
+    """Beside the teacher's, where that was run here."""
+    if teacher is None:
+        return [_NOT_RUN]
+    p95, teacher_p95 = student.latency_ms.p95.value, teacher.latency_ms.p95.value
+    return [_speed(p95, teacher_p95), f"teacher {formatting.latency(teacher_p95)}"]
+
+
+def _sizes(student: ArmResult, teacher: ArmResult | None) -> list[str]:
+    """Beside the teacher's, where that was run here."""
+    parameters = f"{formatting.integer(student.parameters)} parameters"
+    if teacher is None:
+        return [parameters, _NOT_RUN]
+    return [
+        f"{_times(teacher.size_bytes, student.size_bytes, 'smaller', 'larger')} than the teacher",
+        f"{parameters}, {_times(teacher.parameters, student.parameters, 'fewer', 'more')}",
+    ]
 
 
 def _speed(student: float, teacher: float) -> str:

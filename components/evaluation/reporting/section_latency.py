@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import integer, percent
 from components.evaluation.reporting.chart_latency import latency_panel, span
-from components.evaluation.reporting.listing import Model
+from components.evaluation.reporting.listing import Model, Shown
+from components.shared.formatting import integer, percent
 from components.shared.results import Latency, Noise
 
 
@@ -19,7 +19,7 @@ class Conditions:
     rows: list[tuple[Model, list[Latency]]]
 
 
-def latency_panels(models: Sequence[Model]) -> list[tuple[Model, Markup]]:
+def latency_panels(models: Sequence[Shown]) -> list[tuple[Shown, Markup]]:
     """One drawing a model, on axes of the same ratio."""
     ratio = span(models)
     return [(model, latency_panel(model, ratio)) for model in models]

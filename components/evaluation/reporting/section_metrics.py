@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.evaluation.formatting import fraction, interval, percent
-from components.evaluation.reporting.listing import Model
+from components.evaluation.reporting.listing import Named
+from components.shared.formatting import fraction, interval, percent
 from components.shared.results import MetricName
 
 _PERCENT = "percent"
@@ -34,11 +34,11 @@ class MetricTable:
     """All metrics that any model has."""
 
     columns: list[str]
-    rows: list[tuple[Model, list[MetricCell | None]]]
+    rows: list[tuple[Named, list[MetricCell | None]]]
     """Null where a metric does not apply, such as the teacher's agreement with itself."""
 
 
-def metric_table(models: Sequence[Model]) -> MetricTable:
+def metric_table(models: Sequence[Named]) -> MetricTable:
     """One row a model, one column a metric."""
     names = [name for name in _METRICS if any(name in model.result.metrics for model in models)]
     return MetricTable(
@@ -47,7 +47,7 @@ def metric_table(models: Sequence[Model]) -> MetricTable:
     )
 
 
-def _cell(model: Model, name: MetricName) -> MetricCell | None:
+def _cell(model: Named, name: MetricName) -> MetricCell | None:
     estimate = model.result.metrics.get(name)
     if estimate is None:
         return None

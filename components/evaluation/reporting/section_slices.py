@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from components.evaluation.formatting import integer, percent, points
 from components.evaluation.reporting.chart_slices import axis, dots, scale
 from components.evaluation.reporting.charts import Scale
+from components.shared.formatting import integer, percent, points
 from components.shared.results import ArmResult, Estimate, SliceResult
 
 MOST_VALUES = 25

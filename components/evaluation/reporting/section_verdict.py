@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from components.evaluation.formatting import level
 from components.evaluation.reporting.listing import plain
+from components.shared.formatting import level
 from components.shared.results import Decision, Evaluation
 
 _PREFERENCES = {

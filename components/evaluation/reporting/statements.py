@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.evaluation.bounds import difference_lower_bound
-from components.evaluation.formatting import integer, level, percent, points
 from components.evaluation.reporting.listing import plain
+from components.shared.formatting import integer, level, percent, points
 from components.shared.results import ArmName, Evaluation, PairedCounts
 
 Standing = Literal["ahead", "level", "behind"]
@@ -80,7 +80,7 @@ def _against(evaluation: Evaluation, arm: ArmName) -> Comparison:
 
 
 def _gap(evaluation: Evaluation) -> str:
-    teacher, hard = evaluation.arms["teacher"], evaluation.arms["hard_label"]
+    teacher, hard = evaluation.teacher, evaluation.arms["hard_label"]
     recovered = evaluation.gap_recovered
     if recovered is None:
         return (
@@ -97,6 +97,13 @@ def _gap(evaluation: Evaluation) -> str:
         closing = f"the distilled student closes all of it ({percent(recovered, 0)})."
     else:
         closing = f"the distilled student closes {percent(recovered, 0)} of that gap."
+    gain = _against(evaluation, "hard_label")
+    lead = teacher.accuracy - hard.accuracy
+    least, most = (percent(bound / lead, 0) for bound in (gain.lower, gain.upper))
+    closing += (
+        f" By the {level(evaluation.confidence)} bounds of the student's gain, with the teacher's "
+        f"lead as it was measured, it is {least} to {most}."
+    )
     if teacher.accuracy_interval.lower < hard.accuracy_interval.upper:
         closing += (
             f" The gap is small for {integer(evaluation.rows)} test rows, so take that share as "

@@ -85,6 +85,31 @@ def test_calibration_interval_of_a_calibrated_model_reaches_zero(rows: int) -> N
     assert reached >= 174
 
 
+@pytest.mark.parametrize(
+    ("claimed", "held"),
+    [
+        ([0.55, 0.7, 0.85, 0.97], [0.5, 0.62, 0.78, 0.93]),
+        ([0.55, 0.7, 0.85, 0.97], [0.6, 0.62, 0.9, 0.95]),
+        ([0.99, 0.99, 0.99, 0.99], [0.96, 0.96, 0.96, 0.96]),
+    ],
+    ids=["too sure", "off both ways", "off in one bin"],
+)
+def test_model_whose_calibration_is_at_a_limit_passes_no_more_often_than_the_level_allows(
+    claimed: list[float], held: list[float]
+) -> None:
+    """5 % of 500 samples are 25; the bootstrap's standard error alone let up to 50 pass."""
+    generator = np.random.default_rng(6)
+    share, confidence, accuracy = np.array([0.05, 0.1, 0.2, 0.65]), np.array(claimed), held
+    limit = float((share * np.abs(confidence - accuracy)).sum())
+    passed = 0
+    for _ in range(500):
+        rows = generator.multinomial(800, share)
+        right = generator.binomial(rows, accuracy)
+        found = calibration_error(np.array([rows, rows * confidence, right], np.float64), 0.95)
+        passed += one_sided(found, "calibration_error", 800, 0.95, "upper") < limit
+    assert passed <= 36
+
+
 def test_calibration_interval_does_not_change_from_call_to_call() -> None:
     sums = tallied(*random_rows(100, 3, seed=0))
     first = calibration_error(sums.calibration, 0.95)

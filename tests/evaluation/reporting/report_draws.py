@@ -1,6 +1,7 @@
 """Models drawn by chance for the report's example: predictions, their metrics, latencies."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from sklearn import metrics as sk
@@ -184,7 +185,7 @@ def _around(value: float, error: float) -> Estimate:
 
 
 def paired(
-    right: dict[str, np.ndarray], student: str, arms: dict[ArmName, float]
+    right: dict[str, np.ndarray], student: str, arms: Iterable[ArmName]
 ) -> dict[ArmName, PairedCounts]:
     mine = right[student]
     return {

@@ -7,12 +7,21 @@ from typing import Any
 import numpy as np
 import report_draws as draw
 
+from components.evaluation.diagnosis.diagnose import diagnose
+from components.evaluation.diagnosis.measured import Measured
 from components.evaluation.judging.gates import decide
 from components.evaluation.reporting.report import ReportContext
-from components.shared.bundle import Candidate, CurvePoint, ModelBundle, Selection
+from components.shared.bundle import (
+    Candidate,
+    CurvePoint,
+    Fit,
+    Followed,
+    ModelBundle,
+    Selection,
+)
 from components.shared.preprocessing import Preprocessing
-from components.shared.recipe.data import TabularInput
 from components.shared.recipe.gates import Gates
+from components.shared.recipe.inputs import TabularInput
 from components.shared.recipe.models import CnnSpec, MlpSpec
 from components.shared.results import (
     ArmName,
@@ -119,7 +128,7 @@ def make_evaluation(
         )
 
     arms = {name: arm(name) for name in accuracy}
-    return Evaluation(
+    evaluation = Evaluation(
         dataset_digest=DATASET,
         classes=classes,
         rows=rows,
@@ -142,7 +151,11 @@ def make_evaluation(
         champion_state="present" if champion_version else "first_model",
         champion_version=champion_version,
         champion_dataset_digest=champion_dataset,
+        teacher_lead=draw.paired(right, "teacher", ["hard_label"])["hard_label"],
     )
+    split = {"labelled": 100, "unlabelled": 900, "test": rows}
+    measured = Measured.of(evaluation, split, make_bundles()["student"], None)
+    return evaluation.model_copy(update={"diagnosis": diagnose(measured)})
 
 
 def with_champion(dataset: str | None = DATASET, **changed: Any) -> Evaluation:
@@ -209,6 +222,9 @@ def make_bundles(trained_teacher: bool = True) -> dict[ArmName, ModelBundle]:
             weight=w,
             score=0.912 + s / 60_000 + w / 200,
             standard_error=0.016,
+            fitted=0.955 + s / 80_000,
+            ahead=2,
+            behind=3,
         )
         for s, t, w in grid
     ]
@@ -234,6 +250,12 @@ def _bundle(
         else "accuracy on 150 held-out training rows",
         candidates=candidates,
         chosen=len(candidates) - 3 if role == "student" else len(candidates) - 1,
+        held_out=150 if role == "student" else None,
+        fitted=150 if role == "student" else None,
+    )
+    fit = Fit(
+        labelled=Followed(rows=100, agreeing=99, confidence=0.991),
+        unlabelled=Followed(rows=900, agreeing=872, confidence=0.948),
     )
     return ModelBundle(
         role=role,
@@ -252,5 +274,6 @@ def _bundle(
             CurvePoint(step=int(step), loss=float(loss))
             for step, loss in zip(at, losses, strict=True)
         ],
+        fit=fit if role == "student" else None,
         weights_sha256="aa" * 32,
     )

@@ -3,9 +3,12 @@ from collections.abc import Callable
 import pytest
 import report_example as example
 
-from components.evaluation import formatting
 from components.evaluation.reporting.listing import listed
 from components.evaluation.reporting.report import ReportContext, render_report
+from components.shared import formatting
+from components.shared.bundle import Candidate, SizeSearch, TriedSize
+from components.shared.recipe.models import MlpSpec
+from components.shared.recipe.objectives import Dist, Schedule
 from components.shared.results import Evaluation, SkippedCandidate
 from tests.evaluation.reporting.report_draws import SEGMENTS
 from tests.evaluation.reporting.report_page import Page, render
@@ -41,6 +44,7 @@ def test_first_model_of_one_form_has_no_section_without_something_to_say(promote
         "verdict",
         "distillation",
         None,
+        "diagnosis",
         "tradeoff",
         "gates",
         "changes",
@@ -214,6 +218,66 @@ def test_chosen_setting_is_marked_with_its_judge(promoted: Page) -> None:
     rows = [text for _, _, text in promoted.all("tr", class_="chosen")]
     assert rows[0] == "✓chosen 1,600 2 1 94.4 % ± 1.6 %"
     assert "Teacher: one setting, nothing to choose" in section
+    assert "Method: KD (divergence of soft labels)" in section
+    assert section.count("Method") == 1, "baselines learn from classes"
+
+
+def test_methods_that_differ_stand_in_a_column_and_schedules_are_shown() -> None:
+    bundles = example.make_bundles()
+    dist = Candidate(
+        steps=400,
+        objectives=[Dist(kind="dist", weight=0.5)],
+        temperature=Schedule(start=4, end=1),
+        weight=0.9,
+        score=0.95,
+        standard_error=0.01,
+    )
+    selection = bundles["student"].selection
+    assert selection is not None
+    tried = [*selection.candidates[:2], dist]
+    changed = selection.model_copy(update={"candidates": tried, "chosen": 2})
+    bundles["student"] = bundles["student"].model_copy(update={"selection": changed})
+    page = render(example.make_evaluation(), bundles=bundles)
+    rows = [text for _, _, text in page.all("tr", class_="chosen")]
+    told = "0.5 · DIST (correlations, beta 2, gamma 2)"
+    assert rows[0] == f"✓chosen 400 {told} 4 → 1 0.9 95.0 % ± 1.0 %"
+    assert "Method:" not in page.text("section", id="settings")
+
+
+def test_sizes_that_were_tried_are_told_and_the_one_that_was_taken_is_marked() -> None:
+    bundles = example.make_bundles()
+    student = bundles["student"]
+    assert student.selection is not None
+
+    def page_of(*enough: bool) -> Page:
+        sizes = [
+            TriedSize(
+                model=MlpSpec(family="mlp", hidden=[width]),
+                parameters=75 * width,
+                agreement=0.9,
+                standard_error=0.02,
+                enough=one,
+            )
+            for width, one in zip((32, 16), enough, strict=True)
+        ]
+        size = SizeSearch(needed=0.88, held_out=150, sizes=4, tried=sizes)
+        selection = student.selection and student.selection.model_copy(update={"size": size})
+        bundles["student"] = student.model_copy(update={"selection": selection})
+        return render(example.make_evaluation(), bundles=bundles)
+
+    page = page_of(True, True)
+    settings = page.text("section", id="settings")
+    assert (
+        "Size: the smallest of 4 that is enough, as far as 2 trials by bisection can tell."
+        in settings
+    )
+    assert "an agreement of 88.0 % with the labels that it learns from, on 150 held-out" in settings
+    assert "None that was tried is" not in settings
+    assert "MLP, hidden 32, gelu 2,400 90.0 % ± 2.0 % yes" in settings
+    marked = [text for _, _, text in page.all("tr", class_="chosen")]
+    assert marked[0] == "MLP, hidden 16, gelu 1,200 90.0 % ± 2.0 % yes"
+    none = page_of(False, False).text("section", id="settings")
+    assert "None that was tried is, so that a larger one was taken." in none
 
 
 def test_no_gap_is_said_plainly_and_drawn_nowhere() -> None:

@@ -2,6 +2,7 @@ import pytest
 import report_example as example
 
 from components.evaluation.reporting import statements
+from components.shared.formatting import percent
 from components.shared.results import PairedCounts
 
 
@@ -28,3 +29,11 @@ def test_comparison_is_level_until_the_bounds_leave_out_zero() -> None:
     assert statements.compare(many, 0.95).standing == "ahead"
     turned = PairedCounts(both=900, only_student=20, only_other=60, neither=20)
     assert statements.compare(turned, 0.95).standing == "behind"
+
+
+def test_the_share_of_the_gap_has_bounds_of_the_students_gain() -> None:
+    evaluation = example.make_evaluation({**example.ACCURACY, "hard_label": 0.905})
+    lead = evaluation.teacher.accuracy - evaluation.arms["hard_label"].accuracy
+    gain = statements.compare(evaluation.paired["hard_label"], evaluation.confidence)
+    sentence = statements.distillation(evaluation).sentences[0]
+    assert f"it is {percent(gain.lower / lead, 0)} to {percent(gain.upper / lead, 0)}." in sentence

@@ -1,0 +1,1 @@
+"""Challenger and champion on fresh rows: measured, judged, and shown."""

@@ -1,0 +1,1 @@
+"""Why distillation did or did not help: from measurements to findings; pure functions."""
