@@ -1,23 +1,26 @@
 """Connecting to MLflow, with errors that fit on a line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from components.registration import set_mlflow_defaults
+from components.registration.outages import explain, is_outage
 from components.registration.store import Store
 from components.shared.errors import UserError
+from components.shared.mlflow_settings import set_mlflow_defaults
+
+T = TypeVar("T")
 
 _SQLITE_MAGIC = b"SQLite format 3\0"
-_MESSAGE_LENGTH = 300
 
 
 class TrackingError(Exception):
-    """MLflow is unreachable, out of date, or refused a request."""
+    """MLflow cannot be reached, is out of order, or refused a request."""
 
 
 @contextmanager
@@ -28,21 +31,33 @@ def clear_errors(store: Store) -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, OSError) as error:
-        text = store.redact(" ".join(str(error).split()))
-        if len(text) > _MESSAGE_LENGTH:
-            text = f"{text[:_MESSAGE_LENGTH]}…"
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        text = store.redact(explain(error))
         raise TrackingError(f"MLflow at {store.public_uri}: {text}") from None
+
+
+def existing(ask: Callable[[], T]) -> T | None:
+    """What MLflow answers, or null where there is no such thing."""
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def connect(store: Store) -> MlflowClient:
     """A client of ``store``, which also becomes MLflow's store in this process.
 
     MLflow's own code asks the process-wide store when a logged model is registered, so that a
-    client of its own URI is not enough.
+    client of its own URI is not enough. A server is asked for something small, so that a wrong
+    address, refused credentials or an outage come to light before any work.
 
     Raises:
         UserError: the file that the URI names is not an SQLite database.
+        MlflowException: the server is out of reach, or not MLflow; see :func:`clear_errors`.
     """
     # Again: a process that was forked may have been given another environment since the import.
     set_mlflow_defaults()
@@ -52,7 +67,10 @@ def connect(store: Store) -> MlflowClient:
                 _create_database(store.database)
         _check_database(store.database)
     mlflow.set_tracking_uri(store.uri)
-    return MlflowClient()
+    client = MlflowClient()
+    if store.database is None:
+        client.search_experiments(max_results=1)
+    return client
 
 
 def _create_database(path: Path) -> None:

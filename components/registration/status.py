@@ -1,17 +1,17 @@
 """The state of a registered model: its champion, its figures, and how it got there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pydantic import BaseModel, ConfigDict
 
 from components.registration import tags
-from components.registration.champion import aliases
-from components.registration.client import clear_errors, connect
-from components.registration.store import locate
+from components.registration.client import existing
+from components.registration.promotion.ledger import View
+from components.registration.promotion.registered import registered
+from components.registration.promotion.states import State
 from components.shared.errors import UserError
 from components.shared.recipe import RegistrySpec
 
@@ -25,6 +25,8 @@ class VersionStatus(_Record):
 
     version: str
     aliases: list[str]
+    state: State | None
+    """By the history of the alias; null for a version that it does not know."""
     verdict: str | None
     registered_at: datetime
     promoted_at: datetime | None
@@ -37,9 +39,14 @@ class VersionStatus(_Record):
     student_digest: str | None
     candidate: str | None
     """The form of the student that was deployed, such as ``int8_static``."""
-    parent_version: str | None
-    """The champion that it was compared with and took over from."""
+    compared_with: str | None
+    """The champion that it was measured against."""
+    took_over_from: str | None
+    """The champion before it, by the history."""
     replaced_by: str | None
+    git_commit: str | None
+    shadow: str | None
+    """What the latest comparison with the champion on fresh rows came to."""
 
 
 class Figures(_Record):
@@ -69,11 +76,15 @@ class Status(_Record):
     """The champion's, from its MLflow run; null where that run is gone."""
     former: VersionStatus | None
     """The champion before."""
+    challenger: VersionStatus | None
+    """The version that waits for approval."""
     versions: list[VersionStatus]
     """All versions, newest first."""
+    notes: list[str]
+    """What is out of order: an interrupted move, a history that was tampered with."""
 
 
-def read_status(registry: RegistrySpec, tracking_uri: str) -> Status:
+def read_status(registry: RegistrySpec, tracking_uri: str = "") -> Status:
     """Read the state of a registered model; changes nothing.
 
     Args:
@@ -84,31 +95,38 @@ def read_status(registry: RegistrySpec, tracking_uri: str) -> Status:
         UserError: there is no such registered model.
         TrackingError: MLflow cannot be reached.
     """
-    store = locate(tracking_uri)
-    if store.database is not None and not store.database.exists():
-        raise UserError(f"{store.database}: no such database; nothing has been registered there")
-    with clear_errors(store):
-        client = connect(store)
-        by_alias = aliases(client, registry.model)
-        if by_alias is None:
-            known = sorted(model.name for model in client.search_registered_models())
-            hint = f"it has {', '.join(known)}" if known else "it has none yet"
-            raise UserError(
-                f"no registered model {registry.model!r} at {store.public_uri} ({hint}); "
-                "a run registers it when its student is promoted"
-            )
-        found = _versions(client, registry.model)
-        versions = {str(v.version): _version_status(v, by_alias) for v in found}
-        champion = versions.get(by_alias.get(registry.alias, ""))
+    with registered(registry, tracking_uri) as model:
+        view, alias = model.view, registry.alias
+        found = _versions(model.client, registry.model)
+        versions = {str(v.version): _version_status(v, view) for v in found}
+        champion = versions.get(view.aliases.get(alias, ""))
         return Status(
             model=registry.model,
-            alias=registry.alias,
-            tracking_uri=store.public_uri,
+            alias=alias,
+            tracking_uri=model.public_uri,
             champion=champion,
-            figures=_figures(client, champion) if champion else None,
-            former=versions.get(by_alias.get(tags.former_alias(registry.alias), "")),
+            figures=_figures(model.client, champion) if champion else None,
+            former=versions.get(view.aliases.get(tags.former_alias(alias), "")),
+            challenger=versions.get(view.aliases.get(tags.challenger_alias(alias), "")),
             versions=sorted(versions.values(), key=lambda v: int(v.version), reverse=True),
+            notes=[*_notes(view, alias)],
         )
+
+
+def _notes(view: View, alias: str) -> Iterator[str]:
+    """What is out of order."""
+    try:
+        view.verify()
+    except UserError as error:
+        yield f"{error}; see kubedistill history"
+        return
+    if view.last > view.settled:
+        yield (
+            f"move {view.last} was interrupted; the next run or command that moves the alias "
+            "completes it"
+        )
+    elif view.unsettled(alias):
+        yield f"the alias {alias} was moved without this program"
 
 
 def _versions(client: MlflowClient, model: str) -> list[ModelVersion]:
@@ -121,34 +139,35 @@ def _versions(client: MlflowClient, model: str) -> list[ModelVersion]:
             return found
 
 
-def _version_status(version: ModelVersion, by_alias: Mapping[str, str]) -> VersionStatus:
+def _version_status(version: ModelVersion, view: View) -> VersionStatus:
     number, tag = str(version.version), version.tags
     return VersionStatus(
         version=number,
-        aliases=sorted(alias for alias, target in by_alias.items() if target == number),
+        aliases=sorted(alias for alias, target in view.aliases.items() if target == number),
+        state=view.standing.states.get(number),
         verdict=tag.get(tags.VERDICT),
         registered_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-        promoted_at=tag.get(tags.PROMOTED_AT),
+        promoted_at=view.promoted_at(number),
         run_id=tag.get(tags.RUN_ID),
         mlflow_run_id=version.run_id or None,
         dataset_digest=tag.get(tags.DATASET_DIGEST),
         teacher_digest=tag.get(tags.TEACHER_DIGEST),
         student_digest=tag.get(tags.STUDENT_DIGEST),
         candidate=tag.get(tags.CANDIDATE),
-        parent_version=tag.get(tags.PARENT_VERSION) or None,
-        replaced_by=tag.get(tags.REPLACED_BY),
+        compared_with=tag.get(tags.PARENT_VERSION) or None,
+        took_over_from=view.took_over_from(number),
+        replaced_by=view.replaced_by(number),
+        git_commit=tag.get(tags.GIT_COMMIT) or None,
+        shadow=tag.get(tags.SHADOW) or None,
     )
 
 
 def _figures(client: MlflowClient, version: VersionStatus) -> Figures | None:
-    if version.mlflow_run_id is None:
+    run_id = version.mlflow_run_id
+    run = existing(lambda: client.get_run(run_id)) if run_id else None
+    if run is None:
         return None
-    try:
-        metrics = client.get_run(version.mlflow_run_id).data.metrics
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
+    metrics = run.data.metrics
     overall = ("retention", "gap_recovered")
     values = {
         name: metrics.get(name if name in overall else f"deployed.{name}")

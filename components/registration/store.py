@@ -1,22 +1,14 @@
 """Where MLflow keeps its records: the tracking URI, and the lock of a store on this machine."""
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from components.registration.locking.file_lock import FileLock
 from components.shared.errors import UserError
-
-_LOCK_TIMEOUT_S = 120.0
-_LOCK_POLL_S = 0.1
-
-
-class StoreLocked(Exception):  # noqa: N818 - reads as an event
-    """Another process kept the lock of a local store for too long."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +37,22 @@ class Store:
         user_info, at, _ = urlsplit(self.uri).netloc.rpartition("@")
         return text.replace(self.uri, self.public_uri).replace(user_info + at, "") if at else text
 
+    @property
+    def missing(self) -> bool:
+        """Whether it is a database that is not there, and looking must not make it."""
+        return self.database is not None and not self.database.exists()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes of this machine out; a server has no such lock.
 
         Raises:
-            StoreLocked: another process held the lock for two minutes.
+            LockBusy: another process kept it for two minutes.
         """
         if self.database is None:
             yield
             return
-        self.database.parent.mkdir(parents=True, exist_ok=True)
-        path = self.database.with_name(f"{self.database.name}.lock")
-        with path.open("ab") as file:
-            deadline = time.monotonic() + _LOCK_TIMEOUT_S
-            while not _try_lock(file.fileno()):
-                if time.monotonic() > deadline:
-                    raise StoreLocked(f"{path}: another run has held it for {_LOCK_TIMEOUT_S:g} s")
-                time.sleep(_LOCK_POLL_S)
+        with FileLock(self.database.with_name(f"{self.database.name}.lock")).hold():
             yield
 
 
@@ -100,9 +90,13 @@ def locate(tracking_uri: str) -> Store:
     return Store(f"sqlite:///{database}", database)
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def locate_existing(tracking_uri: str) -> Store:
+    """The store that a tracking URI names, to be read only.
+
+    Raises:
+        UserError: as :func:`locate` does, or its database is not there.
+    """
+    store = locate(tracking_uri)
+    if store.missing:
+        raise UserError(f"{store.database}: no such database; nothing has been registered there")
+    return store

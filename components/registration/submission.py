@@ -7,17 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from components.registration import tags
-from components.shared.bundle import ModelBundle, read_bundle
-from components.shared.dataset import Dataset
-from components.shared.deployable import Deployable, read_deployable
+from components.shared.bundle import ModelBundle
+from components.shared.deployable import Deployable, read_deployable, read_example
 from components.shared.errors import UserError
+from components.shared.files import sha256_file
+from components.shared.lineage import Stage, after
+from components.shared.manifest import DatasetManifest, read_manifest
 from components.shared.recipe import Recipe, RegistrySpec
 from components.shared.records import read_record
 from components.shared.results import Decision, Evaluation
+from components.shared.teacher import TeacherRecord, read_teacher
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,249}")
+_GIT_COMMIT = re.compile(r"[A-Za-z0-9._/+-]{0,100}")
+"""A hash, and what CI puts around one, such as ``-dirty``."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,15 @@ class Inputs:
 
     recipe: Path
     dataset: Path
+    validation: Path
+    """Folder with the data profile."""
     decision: Path
     evaluation: Path
     report: Path
     candidates: Path
     """Folder with a deployable folder for each form of the student."""
     bundles: Mapping[str, Path]
-    """Model bundle of each trained arm: teacher, student, hard_label, pseudo_label."""
+    """Model bundle of student, hard_label and pseudo_label, and the artifact of the teacher."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +48,21 @@ class Submission:
     """One pipeline run, as it is recorded."""
 
     run_id: str
+    git_commit: str
+    """Of the code and the recipe that the run was started from; empty where it is not known."""
     recipe: Recipe
     """As it was run."""
+    data: DatasetManifest
     decision: Decision
+    decision_digest: str
+    """SHA-256 of the file, which is uploaded as it is."""
     evaluation: Evaluation
+    evaluation_digest: str
+    """SHA-256 of the file, which is uploaded as it is."""
     deployable: Deployable
     bundles: Mapping[str, ModelBundle]
+    """Those that are bundles."""
+    teacher: ModelBundle | TeacherRecord
     example: npt.NDArray[np.float32]
     """One real test row, shape (1, \\*input shape)."""
     inputs: Inputs
@@ -56,28 +73,55 @@ class Submission:
         return self.recipe.registry
 
     @property
+    def assistants(self) -> list[Stage]:
+        """Who learned and labelled between the teacher and the student, first to last."""
+        return after(self.teacher.digest, self.bundles["student"].assistants)
+
+    @property
+    def recipe_yaml(self) -> str:
+        """The recipe, as it is uploaded."""
+        return yaml.safe_dump(
+            self.recipe.model_dump(mode="json", exclude_none=True), sort_keys=False
+        )
+
+    @property
     def student(self) -> Path:
         """Deployable folder of the candidate that was chosen (or came closest)."""
         return self.inputs.candidates / self.decision.candidate
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Identity of the run and of all that went into it."""
+    def identity(self) -> dict[str, str]:
+        """Tags of the student and of all that went into it; no judgement changes them."""
         return {
             tags.RUN_ID: self.run_id,
-            tags.VERDICT: self.decision.verdict,
             tags.DATASET_DIGEST: self.decision.dataset_digest,
-            tags.TEACHER_DIGEST: self.bundles["teacher"].digest,
+            tags.TEACHER_DIGEST: self.teacher.digest,
             tags.STUDENT_DIGEST: self.decision.student_digest,
             tags.CANDIDATE: self.decision.candidate,
+            tags.GIT_COMMIT: self.git_commit,
+        }
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of the run and its version: the identity, and how it was judged."""
+        return self.identity | {
+            tags.VERDICT: self.decision.verdict,
             tags.FAILED_GATES: ", ".join(
                 check.gate for check in self.decision.checks if not check.passed
             ),
+            tags.PARENT_VERSION: self.decision.champion_version or "",
+            tags.DECISION_DIGEST: self.decision_digest,
+            tags.EVALUATION_DIGEST: self.evaluation_digest,
         }
 
 
-def read_submission(inputs: Inputs, run_id: str) -> Submission:
+def read_submission(inputs: Inputs, run_id: str, git_commit: str = "") -> Submission:
     """Read all inputs, and refuse those that are not of one run.
+
+    Args:
+        inputs: where they are.
+        run_id: identity of the pipeline run, the same at every retry.
+        git_commit: what the run was started from; empty where it is not known.
 
     Raises:
         UserError: an input is missing or damaged, the student's file is not the one that was
@@ -87,20 +131,28 @@ def read_submission(inputs: Inputs, run_id: str) -> Submission:
         raise UserError(f"{inputs.report}: the report is not there")
     if not _RUN_ID.fullmatch(run_id):
         raise UserError(f"run_id {run_id!r}: should be letters, digits and any of . _ : -")
+    if not _GIT_COMMIT.fullmatch(git_commit):
+        raise UserError(f"git_commit {git_commit!r}: should be the hash of a commit")
     decision = read_record(inputs.decision, Decision, "decision")
-    data = Dataset.open(inputs.dataset)
+    data = read_manifest(inputs.dataset)
+    described = {arm: read_teacher(folder) for arm, folder in inputs.bundles.items()}
     submission = Submission(
         run_id=run_id,
+        git_commit=git_commit,
         recipe=read_record(inputs.recipe, Recipe, "recipe"),
+        data=data,
         decision=decision,
+        decision_digest=sha256_file(inputs.decision),
         evaluation=read_record(inputs.evaluation, Evaluation, "evaluation"),
+        evaluation_digest=sha256_file(inputs.evaluation),
         deployable=read_deployable(inputs.candidates / decision.candidate),
-        bundles={arm: read_bundle(folder) for arm, folder in inputs.bundles.items()},
-        example=next(data.batches("test", rows=1)).inputs,
+        bundles={arm: one for arm, one in described.items() if isinstance(one, ModelBundle)},
+        teacher=described["teacher"],
+        example=read_example(inputs.candidates / decision.candidate),
         inputs=inputs,
     )
     _check_student(submission)
-    _check_same(submission, data.manifest.digest)
+    _check_same(submission, data.digest)
     return submission
 
 
@@ -128,7 +180,7 @@ def _check_same(submission: Submission, dataset_digest: str) -> None:
         ("data set of the student", deployable.dataset_digest, dataset_digest),
         ("champion of the evaluation", evaluation.champion_version, decision.champion_version),
         ("bundle of the student", deployable.bundle_digest, bundles["student"].digest),
-        ("teacher of the student", deployable.teacher_digest, bundles["teacher"].digest),
+        ("teacher of the student", deployable.teacher_digest, submission.teacher.digest),
     )
     for what, found, expected in pairs:
         if found != expected:

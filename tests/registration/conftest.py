@@ -45,7 +45,9 @@ class Tracking:
         """Everything that is in the registry, to be compared."""
         client = self.client
         return {
-            "models": [(m.name, dict(m.aliases)) for m in client.search_registered_models()],
+            "models": [
+                (m.name, dict(m.aliases), dict(m.tags)) for m in client.search_registered_models()
+            ],
             "versions": [dict(v) for v in client.search_model_versions()],
         }
 

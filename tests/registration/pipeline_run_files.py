@@ -19,7 +19,7 @@ from components.shared.bundle import (
     Selection,
 )
 from components.shared.dataset import MANIFEST, DatasetManifest, Shard
-from components.shared.deployable import DEPLOYABLE, ONNX_FILE, Deployable
+from components.shared.deployable import DEPLOYABLE, EXAMPLE, ONNX_FILE, Deployable
 from components.shared.files import digest_of, sha256_bytes, sha256_file, write_atomically
 from components.shared.preprocessing import Preprocessing
 from components.shared.recipe import ImageInput, MlpSpec, Recipe
@@ -38,12 +38,14 @@ from components.shared.results import (
     PairedCounts,
     Percentile,
 )
+from components.shared.results.profile import DATA_PROFILE, DataProfile
 
 CANDIDATE = "int8_static"
 CLASSES = ["a", "b", "c"]
 IMAGE = ImageInput(kind="image", column="image", size=[1, 2, 2])
 ROWS = np.arange(24, dtype=np.float32).reshape(6, 1, 2, 2)
 ACCURACY = {"teacher": 0.95, "student": 0.94, "hard_label": 0.90, "pseudo_label": 0.93}
+CHAMPION_ACCURACY = 0.88
 REGISTRY = {"model": "tiny-student"}
 RECIPE = {
     "name": "tiny",
@@ -88,14 +90,22 @@ def write_pipeline_run(
     champion: str | None = None,
     seed: int = 0,
     recipe: dict[str, object] = RECIPE,
+    beside: PipelineRun | None = None,
+    shift: float = 0.0,
 ) -> PipelineRun:
-    """Write everything that the registration step reads; ``seed`` makes another student."""
-    dataset_digest = _write_dataset(folder / "dataset")
+    """Write everything that the registration step reads.
+
+    ``seed`` makes another student, ``shift`` other data; ``beside`` is the run whose student is
+    measured as the champion.
+    """
+    dataset_digest = _write_dataset(folder / "dataset", ROWS + np.float32(shift))
+    _write_profile(folder / "validation", dataset_digest)
     bundles = {arm: _bundle(folder / arm, arm, dataset_digest, seed) for arm in ACCURACY}
     student_digest = _write_deployable(
         folder / "candidates" / CANDIDATE, bundles, dataset_digest, seed
     )
-    _write_results(folder, dataset_digest, student_digest, verdict, champion)
+    champion_digest = sha256_bytes(beside.onnx) if beside else None
+    _write_results(folder, dataset_digest, student_digest, verdict, champion, champion_digest)
     (folder / "report").write_text("<!doctype html><title>report</title>")
     write_atomically(
         folder / "recipe", Recipe.model_validate(recipe).model_dump_json(exclude_none=True)
@@ -103,6 +113,7 @@ def write_pipeline_run(
     inputs = Inputs(
         recipe=folder / "recipe",
         dataset=folder / "dataset",
+        validation=folder / "validation",
         decision=folder / "decision",
         evaluation=folder / "evaluation",
         report=folder / "report",
@@ -112,20 +123,32 @@ def write_pipeline_run(
     return PipelineRun(run_id, inputs, folder / "registration")
 
 
-def _write_dataset(folder: Path) -> str:
+def _write_profile(folder: Path, dataset_digest: str) -> None:
+    profile = DataProfile(
+        dataset_digest=dataset_digest,
+        rows=len(ROWS),
+        sampled=len(ROWS),
+        columns=[],
+        hidden=[],
+        classes=dict.fromkeys(CLASSES, 2),
+    )
+    write_atomically(folder / DATA_PROFILE, profile.model_dump_json())
+
+
+def _write_dataset(folder: Path, rows: np.ndarray) -> str:
     folder.mkdir(parents=True)
     table = pa.table(
         {
-            "id": [f"r{i}" for i in range(len(ROWS))],
-            "label": [CLASSES[i % 3] for i in range(len(ROWS))],
-            "image": [row.ravel().tolist() for row in ROWS],
+            "id": [f"r{i}" for i in range(len(rows))],
+            "label": [CLASSES[i % 3] for i in range(len(rows))],
+            "image": [row.ravel().tolist() for row in rows],
             "split": ["labelled", "unlabelled", "unlabelled", "test", "test", "test"],
         }
     )
     path = folder / "rows.parquet"
     pq.write_table(table, path)
     shard = Shard(
-        path=path.name, rows=len(ROWS), bytes=path.stat().st_size, sha256=sha256_file(path)
+        path=path.name, rows=len(rows), bytes=path.stat().st_size, sha256=sha256_file(path)
     )
     manifest = DatasetManifest(
         source="rows.parquet",
@@ -133,7 +156,7 @@ def _write_dataset(folder: Path) -> str:
         label="label",
         input=IMAGE,
         classes=CLASSES,
-        column_types={"id": "string", "label": "string", "image": "list<double>"},
+        column_types={"id": "string", "label": "string", "image": "list<element: double>"},
         shards=[shard],
         assignment=None,
         split_column="split",
@@ -206,24 +229,36 @@ def _write_deployable(
         max_difference=1e-7,
         checked_rows=3,
         onnx_sha256=digest,
+        onnxruntime=onnxruntime.__version__,
     )
+    np.save(folder / EXAMPLE, ROWS[3:4])
     write_atomically(folder / DEPLOYABLE, deployable.model_dump_json())
     return digest
 
 
 def _write_results(
-    folder: Path, dataset_digest: str, student_digest: str, verdict: str, champion: str | None
+    folder: Path,
+    dataset_digest: str,
+    student_digest: str,
+    verdict: str,
+    champion: str | None,
+    champion_digest: str | None,
 ) -> None:
+    arms = {arm: _arm(accuracy, arm) for arm, accuracy in ACCURACY.items()}
+    paired = {}
+    if champion_digest:
+        arms["champion"] = _arm(CHAMPION_ACCURACY, champion_digest)
+        paired["champion"] = PairedCounts(both=1, only_student=2, only_other=0, neither=0)
     evaluation = Evaluation(
         dataset_digest=dataset_digest,
         classes=CLASSES,
         rows=3,
         confidence=0.95,
-        arms={arm: _arm(accuracy, arm) for arm, accuracy in ACCURACY.items()},
+        arms=arms,
         paired={"teacher": PairedCounts(both=2, only_student=0, only_other=1, neither=0)},
         candidates=[
             CandidateResult(
-                name=CANDIDATE, how="int8", measured=_arm(0.93, student_digest), paired={}
+                name=CANDIDATE, how="int8", measured=_arm(0.93, student_digest), paired=paired
             )
         ],
         skipped=[],

@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 import mlflow
 import numpy as np
 import pytest
-from pipeline_run_files import CANDIDATE, REGISTRY, ROWS
+from pipeline_run_files import CANDIDATE, REGISTRY, ROWS, write_pipeline_run
 
-from components.registration import registry, steps, tags
-from components.registration.registry import ChampionMoved
+from components.registration import steps, tags
+from components.registration.history import read_history
+from components.registration.promotion import concluding
+from components.registration.promotion.subject import ChampionMoved
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE
 from components.shared.files import sha256_bytes
+from components.shared.recipe import RegistrySpec
 from components.shared.results import Registration
 
 MODEL = REGISTRY["model"]
@@ -23,6 +26,7 @@ def test_first_promotion_registers_the_student_as_champion(tracking):
     record = tracking.register(run)
 
     assert (record.version, record.alias, record.former_version) == ("1", "champion", None)
+    assert (record.outcome, record.verdict) == ("promoted", "promote")
     assert Registration.model_validate_json(run.output.read_bytes()) == record
     version = tracking.client.get_model_version_by_alias(MODEL, "champion")
     assert version.run_id == record.mlflow_run_id
@@ -30,7 +34,7 @@ def test_first_promotion_registers_the_student_as_champion(tracking):
     assert version.tags[tags.STUDENT_DIGEST] == sha256_bytes(run.onnx)
     assert version.tags[tags.PARENT_VERSION] == ""
     assert version.tags[tags.CANDIDATE] == CANDIDATE
-    assert "0.9300" in version.description
+    assert "93.0\u00a0%" in version.description
 
 
 def test_second_promotion_keeps_the_former_champion(tracking):
@@ -43,7 +47,6 @@ def test_second_promotion_keeps_the_former_champion(tracking):
     assert str(client.get_model_version_by_alias(MODEL, "champion").version) == "2"
     former = client.get_model_version_by_alias(MODEL, "former-champion")
     assert str(former.version) == "1"
-    assert former.tags[tags.REPLACED_BY] == "2"
     assert client.get_model_version(MODEL, "2").tags[tags.PARENT_VERSION] == "1"
 
 
@@ -70,7 +73,7 @@ def test_promotion_is_refused_when_the_champion_moved_meanwhile(tracking, measur
     tracking.promoted("run-2", champion="1", seed=1)
     before = tracking.registry()
 
-    with pytest.raises(ChampionMoved, match="run again"):
+    with pytest.raises(ChampionMoved, match="since it was measured"):
         tracking.register(late)
 
     assert tracking.registry() == before
@@ -80,14 +83,14 @@ def test_promotion_is_refused_when_the_champion_moved_meanwhile(tracking, measur
 def test_champion_that_moves_during_the_upload_is_noticed(tracking, monkeypatch):
     tracking.promoted("run-1")
     late = tracking.write("late", champion="1", seed=2)
-    upload = registry._logged_model
+    upload = concluding.logged_model
 
     def upload_while_another_is_promoted(*args):
-        monkeypatch.setattr(registry, "_logged_model", upload)
+        monkeypatch.setattr(concluding, "logged_model", upload)
         tracking.promoted("run-2", champion="1", seed=1)
         return upload(*args)
 
-    monkeypatch.setattr(registry, "_logged_model", upload_while_another_is_promoted)
+    monkeypatch.setattr(concluding, "logged_model", upload_while_another_is_promoted)
     with pytest.raises(ChampionMoved, match="moved from 1 to 2"):
         tracking.register(late)
 
@@ -139,13 +142,39 @@ def test_retry_after_a_crash_completes_the_promotion_once(tracking, monkeypatch,
 
 
 def test_retry_of_a_promotion_that_was_overtaken_does_not_take_the_alias_back(tracking):
-    first = tracking.promoted("run-1")
+    first = tracking.write("run-1")
+    record = tracking.register(first)
     tracking.promoted("run-2", champion="1", seed=1)
 
-    with pytest.raises(ChampionMoved):
-        tracking.register(first)
+    assert tracking.register(first) == record
 
     assert str(tracking.client.get_model_version_by_alias(MODEL, "champion").version) == "2"
+
+
+def test_champion_that_moved_is_an_outcome_while_the_student_can_be_measured_again(tracking):
+    tracking.promoted("run-1")
+    late = tracking.write("late", champion="1", seed=2)
+    tracking.promoted("run-2", champion="1", seed=1)
+    before = tracking.registry()
+
+    record = steps.register_student(
+        late.inputs, tracking.uri, late.run_id, late.output, last_attempt=False
+    )
+
+    assert (record.outcome, record.version) == ("champion_moved", None)
+    assert "moved from 1 to 2" in record.summary
+    assert tracking.registry() == before
+    measured_again = write_pipeline_run(tracking.folder / "again", "late", champion="2", seed=2)
+    again = tracking.register(measured_again)
+    assert (again.outcome, again.former_version) == ("promoted", "2")
+
+
+def test_outcome_holds_the_hash_of_its_record(tracking):
+    record = tracking.register(tracking.write("run-1"))
+
+    (*_, move) = read_history(RegistrySpec(**REGISTRY), tracking.uri).moves
+    assert (move.action, move.digest) == ("promote", record.record_digest)
+    assert move.run_id == "run-1"
 
 
 def test_student_that_is_not_the_measured_file_is_refused(tracking, stdout_events):

@@ -19,7 +19,7 @@ def test_status_shows_the_champion_and_how_it_got_there(tracking):
 
     assert [version.version for version in status.versions] == ["2", "1"]
     champion, former = status.champion, status.former
-    assert (champion.version, champion.parent_version, champion.run_id) == ("2", "1", "run-2")
+    assert (champion.version, champion.took_over_from, champion.run_id) == ("2", "1", "run-2")
     assert champion.aliases == ["champion"]
     assert champion.student_digest == sha256_bytes(second.onnx)
     assert champion.promoted_at >= former.promoted_at

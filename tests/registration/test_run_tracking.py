@@ -1,13 +1,19 @@
 """The MLflow run of a pipeline run."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
-from pipeline_run_files import CANDIDATE, RECIPE
+from pipeline_run_files import CANDIDATE, CLASSES, IMAGE, RECIPE
 
 from components.registration import figures, tags
+from components.registration.promotion.subject import ChampionMoved
+from components.shared import events, telemetry
+from components.shared.bundle import BUNDLE
+from components.shared.deployable import DEPLOYABLE
 from components.shared.recipe import Recipe
+from components.shared.teacher import TEACHER, EnsembleMember, EnsembleModel, TeacherRecord
 
 
 def _artifacts(client, run_id: str) -> set[str]:
@@ -36,6 +42,7 @@ def test_run_carries_recipe_figures_curves_and_files(tracking):
     data = client.get_run(record.mlflow_run_id).data
     assert data.params["student.training.steps"] == "[5, 10]"
     assert data.params["chosen.student.steps"] == "10"
+    assert data.params["chosen.student.method"] == "KD (divergence of soft labels)"
     assert data.metrics["student.accuracy"] == 0.94
     assert data.metrics["student.latency_p95_ms"] == 0.02
     assert data.metrics["deployed.accuracy"] == 0.93
@@ -48,9 +55,52 @@ def test_run_carries_recipe_figures_curves_and_files(tracking):
         "decision.json",
         "evaluation.json",
         "recipe.yaml",
+        "model-card.md",
         "registration.json",
         "student/bundle/model.safetensors",
         "student/deployable/model.onnx",
+    }
+
+
+def test_run_says_how_fast_its_arms_were_trained(tracking):
+    run = tracking.write("run-1")
+    with events.step("train_student"):
+        events.Progress("candidate 5 steps, T=2", total=5, unit="steps").update(5)
+        events.Progress("student", total=10, unit="steps").update(10)
+        telemetry.keep(run.inputs.bundles["student"])
+    kept = telemetry.kept(run.inputs.bundles["student"])
+
+    record = tracking.register(run)
+
+    found = tracking.client.get_run(record.mlflow_run_id).data.metrics
+    assert {name: value for name, value in found.items() if name.startswith("training.")} == {
+        "training.student.steps_per_second": kept["student.steps_per_second"]
+    }
+
+
+def test_run_has_the_weights_that_several_teachers_got(tracking):
+    run = tracking.write("run-1")
+    members = [
+        EnsembleMember(digest=digit * 64, weight=weight, described="a teacher")
+        for digit, weight in (("1", 0.75), ("2", 0.25))
+    ]
+    model = EnsembleModel(members=members, soft_labels_digest="3" * 64, weighting="quality")
+    teacher = TeacherRecord(
+        source="the recipe", classes=CLASSES, input=IMAGE, preprocessing=None, model=model
+    )
+    folder = run.inputs.bundles["teacher"]
+    (folder / BUNDLE).unlink()
+    (folder / TEACHER).write_text(teacher.model_dump_json())
+    deployable = json.loads((run.student / DEPLOYABLE).read_text())
+    told = json.dumps(deployable | {"teacher_digest": teacher.digest})
+    (run.student / DEPLOYABLE).write_text(told)
+
+    record = tracking.register(run)
+
+    found = tracking.client.get_run(record.mlflow_run_id).data.metrics
+    assert {name: value for name, value in found.items() if name.startswith("teacher.members")} == {
+        "teacher.members.0.weight": 0.75,
+        "teacher.members.1.weight": 0.25,
     }
 
 
@@ -87,7 +137,7 @@ def test_failed_registration_leaves_a_failed_run(tracking):
     tracking.promoted("run-1")
     late = tracking.write("late", seed=1)
 
-    with pytest.raises(Exception, match="run again"):
+    with pytest.raises(ChampionMoved):
         tracking.register(late)
 
     client = tracking.client
@@ -162,7 +212,12 @@ def test_long_parameter_is_cut_to_what_mlflow_takes(tracking):
     assert (len(value), value[-1]) == (6000, "…")
 
 
-def test_teacher_without_candidates_has_no_chosen_parameters():
+def test_parameters_are_the_recipe_and_the_rows_of_each_split():
     recipe = {"seed": 0, "student": {"training": {"steps": [400, 1600]}}}
 
-    assert figures.parameters(recipe, {}) == {"seed": "0", "student.training.steps": "[400, 1600]"}
+    assert figures.parameters(recipe, {}, {"labelled": 100, "test": 797}) == {
+        "seed": "0",
+        "student.training.steps": "[400, 1600]",
+        "rows.labelled": "100",
+        "rows.test": "797",
+    }

@@ -5,13 +5,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from components.registration import store as store_module
 from components.registration.client import TrackingError, clear_errors, connect
-from components.registration.store import Store, StoreLocked, locate
+from components.registration.locking.file_lock import FileLock
+from components.registration.locking.lock import LockBusy
+from components.registration.store import Store, locate
 from components.shared.errors import UserError
 
 
@@ -96,10 +99,10 @@ def test_lock_keeps_another_process_out(tmp_path):
 
 
 def test_lock_that_is_never_released_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "_LOCK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(store_module, "FileLock", partial(FileLock, patience_s=0.2))
     store = locate(f"sqlite:///{tmp_path}/mlflow.db")
 
-    with store.locked(), pytest.raises(StoreLocked, match="another run"), store.locked():
+    with store.locked(), pytest.raises(LockBusy, match="another run"), store.locked():
         pass
 
 

@@ -1,0 +1,1 @@
+"""Telling others of a move: signed webhooks, and a manifest for KServe."""

@@ -1,0 +1,1 @@
+"""Who may write: one process at a time, on one machine or in a cluster."""

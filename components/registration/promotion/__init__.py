@@ -1,0 +1,1 @@
+"""Moving the alias that serving reads: states, history, and the moves themselves."""
