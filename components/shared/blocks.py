@@ -1,7 +1,8 @@
 """Rows of a data set as they come from its shards: with their split, names, labels and inputs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.shared.ahead import one_ahead
+from components.shared.encoding.faults import BadValue
+from components.shared.encoding.rows import encode
 from components.shared.errors import UserError
-from components.shared.images_codec import decode_images
-from components.shared.manifest import UNLABELLED, DatasetManifest, SplitName, label_name
-from components.shared.recipe.data import POSITION
-from components.shared.shards import Shard, read_shards
+from components.shared.lookup import look_up
+from components.shared.manifest import (
+    NO_LABEL,
+    NO_SPLIT,
+    SPLITS,
+    UNLABELLED,
+    DatasetManifest,
+    SplitNumbers,
+    label_name,
+)
+from components.shared.pieces import Piece
+from components.shared.recipe.data import POSITION, SplitName
+from components.shared.shards import Wanted, read_shards
+from components.shared.spans import Span
 
 _FOREIGN = -2
 """Stands for a label that is not one of the classes."""
@@ -24,33 +38,52 @@ class Block:
     """Some rows of one shard."""
 
     manifest: DatasetManifest
-    file: Path
+    file: str
+    """Path or URI of the shard."""
     before: int
     """Rows of the shards before this one."""
     numbers: npt.NDArray[np.int64]
     """Position of each row in the file."""
     table: pa.Table
-    split: pa.ChunkedArray
+    splits: SplitNumbers
+    """Number of each row's split in :data:`SPLITS`; -1 for a row that is in none."""
+
+    def inside(self, splits: Sequence[SplitName]) -> npt.NDArray[np.bool_]:
+        """Which rows are in one of the given splits, shape (rows,)."""
+        chosen = np.zeros(len(SPLITS) + 1, np.bool_)  # the last one is for none
+        chosen[[SPLITS.index(name) for name in splits]] = True
+        found: npt.NDArray[np.bool_] = chosen[self.splits]
+        return found
 
     def of(self, splits: Sequence[SplitName]) -> "Block":
         """The rows of the given splits."""
-        inside = pc.is_in(self.split, value_set=pa.array(splits, pa.string()))
-        if pc.all(inside).as_py():
+        inside = self.inside(splits)
+        if inside.all():
             return self
         return replace(
             self,
-            numbers=self.numbers[inside.to_numpy()],
-            table=self.table.filter(inside),
-            split=self.split.filter(inside),
+            numbers=self.numbers[inside],
+            table=self.table.filter(pa.array(inside)),
+            splits=self.splits[inside],
         )
 
-    def ids(self) -> list[str]:
-        """Name of each row."""
+    @property
+    def split(self) -> pa.ChunkedArray:
+        """Name of each row's split, null for a row that is in none."""
+        numbers = pa.array(self.splits, mask=self.splits == NO_SPLIT)
+        names = pa.DictionaryArray.from_arrays(numbers, pa.array(SPLITS))
+        return pa.chunked_array([names.cast(pa.string())])
+
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Number of each row over the whole data set, shape (rows,)."""
+        return self.before + self.numbers
+
+    def ids(self) -> pa.ChunkedArray:
+        """Name of each row, as text."""
         if self.manifest.id == POSITION:
-            return [f"row-{self.before + number}" for number in self.numbers.tolist()]
-        names = self.table.column(self.manifest.id).cast(pa.string()).fill_null("None")
-        found: list[str] = names.to_numpy().tolist()
-        return found
+            return pa.chunked_array([names_of_positions(self.positions())])
+        names = self.table.column(self.manifest.id).cast(pa.string())
+        return names.fill_null("None") if names.null_count else names
 
     def labels(self) -> npt.NDArray[np.int64]:
         """Class indices, shape (rows,); -1 where there is no label, or it is hidden.
@@ -58,22 +91,24 @@ class Block:
         Raises:
             UserError: a label is not one of the classes.
         """
+        if self.manifest.label == NO_LABEL:
+            return np.full(self.table.num_rows, UNLABELLED, np.int64)
         classes = self.manifest.classes
         index = {name: position for position, name in enumerate(classes)}
-        column = self.table.column(self.manifest.label).combine_chunks()
-        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        # There are few different values; each is looked up once.
-        names = [label_name(value) for value in encoded.dictionary.to_pylist()]
-        known = [UNLABELLED if name is None else index.get(name, _FOREIGN) for name in names]
-        positions = encoded.indices.cast(pa.int64()).fill_null(len(known)).to_numpy()
-        labels: npt.NDArray[np.int64] = np.asarray([*known, UNLABELLED], dtype=np.int64)[positions]
-        labels[pc.equal(self.split, "unlabelled").to_numpy()] = UNLABELLED
+        column = self.table.column(self.manifest.label)
+
+        def number(value: object) -> int:
+            name = label_name(value)
+            return UNLABELLED if name is None else index.get(name, _FOREIGN)
+
+        labels = look_up(column, number, np.int64)
+        labels[self.splits == SPLITS.index("unlabelled")] = UNLABELLED
         foreign = labels == _FOREIGN
         if foreign.any():
             row = int(foreign.argmax())
             raise UserError(
-                f"{self._where(row)}: label {label_name(column[row].as_py())!r} is not one of the "
-                f"classes {', '.join(classes)}"
+                f"{self.where(row)}: {self.manifest.label} {label_name(column[row].as_py())!r} is "
+                f"not one of the classes {', '.join(classes)}"
             )
         return labels
 
@@ -81,79 +116,113 @@ class Block:
         """Raw features, shape (rows, \\*input shape).
 
         Raises:
-            UserError: an image cannot be decoded.
+            UserError: an image cannot be decoded, a list has another length than it should, or a
+                category is unknown where that is an error.
         """
-        spec = self.manifest.input
-        if spec.kind == "image":
-            return self._images(self.table.column(spec.column), spec.shape)
-        inputs = np.empty((self.table.num_rows, len(spec.columns)), np.float32)
-        for position, name in enumerate(spec.columns):
-            inputs[:, position] = self.table.column(name).to_numpy(zero_copy_only=False)
-        return inputs
-
-    def _images(self, column: pa.ChunkedArray, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         try:
-            return decode_images(column, shape)
-        except UserError:
-            pass  # Some row is at fault: find it.
-        for row in range(len(column)):
-            try:
-                decode_images(column.slice(row, 1), shape)
-            except UserError as error:
-                reason = str(error).replace("image in row 0: ", "image ")
-                raise UserError(f"{self._where(row)}: {reason}") from error
-        raise AssertionError("one of the images could not be decoded")
+            return encode(self.table, self.manifest.input)
+        except BadValue as error:
+            raise UserError(f"{self.where(error.row)}: {error.reason}") from error
 
-    def _where(self, row: int) -> str:
+    def where(self, row: int) -> str:
         """A row by its file, its position there, and its id."""
-        name = self.ids()[row]
+        name = self.ids()[row].as_py()
         return f"{self.file}: row {self.numbers[row]} (id {name!r})"
 
 
+def names_of_positions(positions: npt.NDArray[np.int64]) -> pa.Array:
+    """What rows without ids are called."""
+    return pc.binary_join_element_wise("row-", pa.array(positions).cast(pa.string()), "")
+
+
 def read_blocks(
-    manifest: DatasetManifest, folder: Path, columns: list[str], rows: int
-) -> Iterator[Block]:
-    """All rows in the order of the data, with their split, at most ``rows`` at a time.
+    manifest: DatasetManifest,
+    folder: Path,
+    columns: list[str],
+    rows: int,
+    pieces: Sequence[Piece] | None = None,
+) -> Generator[Block, None, None]:
+    """Rows in the order of the data, with their split, at most ``rows`` at a time.
 
     Args:
         manifest: of the data set.
         folder: where it lies.
         columns: columns of :attr:`Block.table`, each once.
-        rows: most rows of a block.
+        rows: most rows of a block, none of which is from two pieces.
+        pieces: which rows, in this order; by default all.
 
     Raises:
         UserError: a shard is gone, damaged, or no longer has the content that was resolved.
+        StorageFailed: its storage is out of reach.
     """
-    assigned = None
-    names = columns
+    if pieces is None:
+        pieces = [Piece(number, 0, shard.rows) for number, shard in enumerate(manifest.shards)]
+    before = [0, *accumulate(shard.rows for shard in manifest.shards)]
+    numbers, wanted = [], []
+    for number, run in groupby(pieces, lambda piece: piece.shard):
+        numbers.append(number)
+        wanted.append(Wanted(manifest.shards[number], [Span(p.start, p.stop) for p in run]))
+    names, source, types = columns, manifest.source, manifest.column_types
     if manifest.assignment is None:
         names = list(dict.fromkeys([*columns, manifest.split_column]))
-    else:
-        assigned = _Assignment(manifest.assignment, folder, rows, manifest.source)
-    for chunk in read_shards(manifest.shards, folder, names, rows, manifest.source):
-        count = chunk.table.num_rows
-        split = assigned.take(count) if assigned else chunk.table.column(manifest.split_column)
-        yield Block(
-            manifest,
-            chunk.file,
-            chunk.before,
-            np.arange(chunk.first, chunk.first + count),
-            chunk.table.select(columns),
-            split.cast(pa.string()),
-        )
+    rows_of_all = [Span(before[p.shard] + p.start, before[p.shard] + p.stop) for p in pieces]
+    with _Assignment(manifest, folder, rows_of_all, rows) as assigned:
+        for found in read_shards(wanted, folder, names, rows, source, types):
+            first, table = found.chunk
+            splits = (
+                _split_numbers(table.column(manifest.split_column))
+                if manifest.assignment is None
+                else assigned.take(table.num_rows)
+            )
+            yield Block(
+                manifest,
+                found.place,
+                before[numbers[found.wanted]],
+                np.arange(first, first + table.num_rows),
+                table.select(columns),
+                splits,
+            )
+
+
+def _split_numbers(column: pa.ChunkedArray) -> SplitNumbers:
+    def number(name: object) -> int:
+        return SPLITS.index(name) if name in SPLITS else NO_SPLIT
+
+    return look_up(column, number, np.int8)
 
 
 class _Assignment:
-    """The file with the split of each row, read in step with the shards."""
+    """The file with the split of each row, where there is one, read in step with the shards.
 
-    def __init__(self, shard: Shard, folder: Path, rows: int, source: str) -> None:
-        self._chunks = read_shards([shard], folder, ["split"], rows, source)
-        self._left = pa.chunked_array([], pa.string())
+    It is decoded in a thread of its own, beside that of the shards, which is the one that others
+    wait for.
+    """
 
-    def take(self, rows: int) -> pa.ChunkedArray:
-        """The splits of the next rows."""
+    def __init__(
+        self, manifest: DatasetManifest, folder: Path, spans: Sequence[Span], rows: int
+    ) -> None:
+        self._chunks = one_ahead(_assigned(manifest, folder, spans, rows))
+        self._left = np.zeros(0, np.int8)
+
+    def __enter__(self) -> "_Assignment":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._chunks.close()
+
+    def take(self, rows: int) -> SplitNumbers:
+        """The numbers of the splits of the next rows."""
         while len(self._left) < rows:
-            column = next(self._chunks).table.column("split")
-            self._left = pa.chunked_array([*self._left.chunks, *column.chunks])
-        taken, self._left = self._left.slice(0, rows), self._left.slice(rows)
+            self._left = np.concatenate([self._left, next(self._chunks)])
+        taken, self._left = self._left[:rows], self._left[rows:]
         return taken
+
+
+def _assigned(
+    manifest: DatasetManifest, folder: Path, spans: Sequence[Span], rows: int
+) -> Generator[SplitNumbers, None, None]:
+    if manifest.assignment is None:
+        return
+    wanted = [Wanted(manifest.assignment, spans)]
+    for found in read_shards(wanted, folder, ["split"], rows, manifest.source):
+        yield _split_numbers(found.chunk.table.column("split"))

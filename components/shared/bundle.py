@@ -1,9 +1,9 @@
 """The model bundle: weights as safetensors, and ``bundle.json`` that says how to use them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from components.shared.errors import UserError
 from components.shared.files import (
@@ -12,9 +12,12 @@ from components.shared.files import (
     sha256_file,
     write_atomically,
 )
+from components.shared.later import later
+from components.shared.lineage import Stage
 from components.shared.preprocessing import Preprocessing
-from components.shared.recipe.data import ImageInput, TabularInput
+from components.shared.recipe.inputs import InputSpec
 from components.shared.recipe.models import ModelSpec
+from components.shared.recipe.objectives import Kd, Objectives, ObjectiveSpec, Schedule
 from components.shared.records import read_record
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 BUNDLE = "bundle.json"
 WEIGHTS = "model.safetensors"
+ASSISTANT = "assistant"
+"""The role of who learned, and labels for the next."""
 
 
 class CurvePoint(BaseModel):
@@ -40,12 +45,61 @@ class Candidate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int
-    temperature: float | None = None
+    objectives: Objectives | None = later(None)
+    """What was minimised beside the cross-entropy with the labels; null without a teacher, and in
+    records that are older than the choice, where it is KD."""
+    temperature: float | Schedule | None = None
+    """Of those objectives that have none of their own; null where all have, or need none."""
     weight: float | None = None
+    """Share of the teacher in the loss, 0 to 1; null where the arm learned from classes alone."""
     score: float | None = None
     """Agreement with the teacher (or accuracy, without a teacher) on the held-out rows, 0 to 1;
     null where there was nothing to choose from."""
     standard_error: float | None = None
+    fitted: float | None = later(None)
+    """Agreement with the teacher on some of the rows that it was trained on, 0 to 1; null without a
+    teacher, and in older records."""
+    ahead: int | None = later(None)
+    """Held-out rows on which it agrees with the teacher and the candidate that was chosen does not;
+    null where ``fitted`` is."""
+    behind: int | None = later(None)
+    """The other way round."""
+
+    @property
+    def method(self) -> list[ObjectiveSpec]:
+        """What was minimised beside the cross-entropy with the labels; nothing where the arm
+        learned from classes alone."""
+        if self.weight is None:
+            return []
+        return [Kd(kind="kd")] if self.objectives is None else self.objectives
+
+
+class TriedSize(BaseModel):
+    """A size that a student might have had."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: ModelSpec
+    parameters: int
+    agreement: float
+    """Share of held-out rows to which it gives the class of the labels that it learns from."""
+    standard_error: float
+    enough: bool
+
+
+class SizeSearch(BaseModel):
+    """How the size of a student was found, without the test rows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    needed: float
+    """Agreement that was enough, when a standard error is taken off."""
+    held_out: int
+    """Rows behind each agreement."""
+    sizes: int
+    """How many there were to choose from, the recipe's own among them."""
+    tried: list[TriedSize]
+    """In the order of the trials."""
 
 
 class Selection(BaseModel):
@@ -58,6 +112,39 @@ class Selection(BaseModel):
     candidates: list[Candidate]
     chosen: int
     """Index into ``candidates``."""
+    held_out: int | None = later(None)
+    """Rows behind each ``score``, where that is an agreement."""
+    fitted: int | None = later(None)
+    """Rows behind each candidate's ``fitted``."""
+    size: SizeSearch | None = later(None)
+    """Null where the recipe's model is the student's."""
+
+    @property
+    def choice(self) -> Candidate:
+        """The candidate that was chosen."""
+        return self.candidates[self.chosen]
+
+
+class Followed(BaseModel):
+    """A student beside its teacher, on some rows that it was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    agreeing: int
+    """Rows for which both choose the same class."""
+    confidence: float
+    """Mean of the largest probability that the teacher gives, at temperature 1."""
+
+
+class Fit(BaseModel):
+    """How the student that was trained in the end follows its teacher where it learned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labelled: Followed | None
+    """Null where there are no such rows."""
+    unlabelled: Followed | None
 
 
 class ModelBundle(BaseModel):
@@ -67,9 +154,9 @@ class ModelBundle(BaseModel):
 
     format_version: Literal[1] = 1
     role: str
-    """teacher, student, hard_label or pseudo_label."""
+    """teacher, assistant, student, hard_label or pseudo_label."""
     model: ModelSpec
-    input: Annotated[TabularInput | ImageInput, Field(discriminator="kind")]
+    input: InputSpec
     preprocessing: Preprocessing
     classes: list[str]
     parameters: int
@@ -77,14 +164,39 @@ class ModelBundle(BaseModel):
     dataset_digest: str
     soft_labels_digest: str | None
     """Identity of the soft-label store it learned from."""
+    assistants: list[Stage] = later([])
+    """Who learned and labelled on the way to that store, first to last; empty where it is the
+    teacher's own."""
     selection: Selection | None
     curve: list[CurvePoint]
+    fit: Fit | None = later(None)
+    """Null without a teacher, and in older records."""
     weights_sha256: str
 
     @property
     def digest(self) -> str:
         """Content hash: weights and everything that is written about them."""
         return digest_of(self.model_dump(mode="json"))
+
+    def as_stage(self, accuracy: float | None = None) -> Stage:
+        """This model in a chain; it learned from soft labels.
+
+        Args:
+            accuracy: on the labelled rows, where that is known.
+        """
+        chosen = self.selection and self.selection.choice
+        if not chosen or not chosen.method:
+            raise AssertionError(f"the {self.role} did not learn from a teacher")
+        return Stage(
+            digest=self.digest,
+            model=self.model,
+            parameters=self.parameters,
+            steps=chosen.steps,
+            objectives=chosen.method,
+            agreement=chosen.score,
+            standard_error=chosen.standard_error,
+            accuracy=accuracy,
+        )
 
 
 def save_bundle(folder: Path, network: "Classifier", **fields: Any) -> ModelBundle:
@@ -98,7 +210,10 @@ def save_bundle(folder: Path, network: "Classifier", **fields: Any) -> ModelBund
     from safetensors.torch import save_file
 
     with new_directory(folder) as temporary:
-        state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+        # Copies, since the format has no two names for one tensor.
+        state = {
+            name: tensor.cpu().contiguous().clone() for name, tensor in network.state_dict().items()
+        }
         save_file(state, temporary / WEIGHTS)
         bundle = ModelBundle(
             parameters=network.parameter_count,
@@ -160,7 +275,7 @@ def load_network(folder: Path, digest: str | None = None) -> tuple[ModelBundle, 
     if sha256_file(path) != bundle.weights_sha256:
         raise UserError(f"{path}: the weights are not those that {BUNDLE} describes (SHA-256)")
     network = Classifier.build(
-        bundle.model, bundle.input, bundle.preprocessing, len(bundle.classes)
+        bundle.model, bundle.input, bundle.preprocessing, len(bundle.classes), pretrained=False
     )
     try:
         network.load_state_dict(state)
@@ -169,13 +284,18 @@ def load_network(folder: Path, digest: str | None = None) -> tuple[ModelBundle, 
     return bundle, network.eval()
 
 
-def check_classes(bundle: ModelBundle, classes: list[str]) -> None:
+def check_classes(bundle: ModelBundle, classes: list[str], some: bool = False) -> None:
     """Refuse a model that was trained for other classes than the data set has.
+
+    Args:
+        bundle: of the model.
+        classes: of the data set.
+        some: whether fewer classes will do, in any order.
 
     Raises:
         UserError: the number, the names or the order differ.
     """
-    if bundle.classes == classes:
+    if bundle.classes == classes or (some and set(bundle.classes) < set(classes)):
         return
     if len(bundle.classes) != len(classes):
         difference = f"it has {len(bundle.classes)} classes, the data set {len(classes)}"
@@ -193,7 +313,7 @@ def check_classes(bundle: ModelBundle, classes: list[str]) -> None:
     raise UserError(f"the {bundle.role} does not fit the data set: {difference}")
 
 
-def check_input(bundle: ModelBundle, expected: TabularInput | ImageInput) -> None:
+def check_input(bundle: ModelBundle, expected: InputSpec) -> None:
     """Refuse a model that takes other inputs than the data set has.
 
     Raises:
@@ -204,8 +324,9 @@ def check_input(bundle: ModelBundle, expected: TabularInput | ImageInput) -> Non
             f"the {bundle.role} does not fit the data set: it takes rows of shape "
             f"{list(bundle.input.shape)}, the data set has {list(expected.shape)}"
         )
-    if bundle.input.kind == "tabular" and bundle.input != expected:
+    difference = bundle.input.difference(expected)
+    if difference:
         raise UserError(
-            f"the {bundle.role} does not fit the data set: it takes the columns "
-            f"{', '.join(bundle.input.columns)}, in this order; set data.input.columns to them"
+            f"the {bundle.role} does not fit the data set: {difference}; set data.input to the "
+            f"{bundle.role}'s"
         )

@@ -10,3 +10,7 @@ class UserError(Exception):
 
 class StepFailed(Exception):  # noqa: N818 - reads as an event, like KFP's own states
     """A pipeline step ended with an error that is not the user's."""
+
+
+class StorageFailed(Exception):  # noqa: N818 - reads as an event
+    """Storage was out of reach for longer than retries last; the message has the last error."""

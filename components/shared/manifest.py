@@ -1,20 +1,31 @@
 """The dataset manifest: what a data set is, down to the bytes."""
 
 import math
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from components.shared.recipe.data import POSITION, ImageInput, TabularInput
-from components.shared.shards import Shard
+from components.shared.errors import UserError
+from components.shared.recipe.data import POSITION, SplitName
+from components.shared.recipe.inputs import InputSpec
+from components.shared.records import read_record
+from components.shared.storage import is_s3
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION: Literal[1] = 1
 
-SplitName = Literal["labelled", "unlabelled", "test"]
 SPLITS: tuple[SplitName, ...] = ("labelled", "unlabelled", "test")
+SplitNumbers = npt.NDArray[np.int8]
+"""Number of each row's split, shape (rows,)."""
+NO_SPLIT = -1
+"""Number of the split of a row that is in none; the others' are their places in ``SPLITS``."""
 UNLABELLED = -1
 """Class index of a row without a label."""
+NO_LABEL = "@none"
+"""Stands for a label column where the data have none: no row has a label."""
 
 
 def label_name(value: object) -> str | None:
@@ -30,6 +41,22 @@ def label_name(value: object) -> str | None:
     return str(value)
 
 
+class Shard(BaseModel):
+    """One Parquet file of a data set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    """Absolute, relative to the manifest, or the URI of an object in S3."""
+    rows: int
+    bytes: int
+    sha256: str
+
+    def location(self, folder: Path) -> str:
+        """Path or URI, where ``folder`` has the manifest."""
+        return self.path if is_s3(self.path) else str(folder / self.path)
+
+
 class DatasetManifest(BaseModel):
     """What a data set is, down to the bytes."""
 
@@ -41,7 +68,8 @@ class DatasetManifest(BaseModel):
     id: str
     """Name of the id column, or ``@position``."""
     label: str
-    input: TabularInput | ImageInput
+    """Name of the label column, or ``@none``."""
+    input: InputSpec
     classes: list[str]
     """Class names in the order of model outputs."""
     column_types: dict[str, str]
@@ -62,6 +90,27 @@ class DatasetManifest(BaseModel):
     @property
     def meaningful(self) -> list[str]:
         """The columns behind ids, labels and features."""
-        features = self.input.columns if self.input.kind == "tabular" else [self.input.column]
         ids = [] if self.id == POSITION else [self.id]
-        return [*ids, self.label, *features]
+        labels = [] if self.label == NO_LABEL else [self.label]
+        return [*ids, *labels, *self.input.names]
+
+
+def read_manifest(folder: Path, digest: str | None = None) -> DatasetManifest:
+    """Read the manifest in a dataset artifact.
+
+    Args:
+        folder: the artifact.
+        digest: content digest that the caller expects, if it knows one.
+
+    Raises:
+        UserError: the folder holds no manifest of this format, or one of other data.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UserError(f"{folder} is not a dataset: it has no {MANIFEST}")
+    manifest = read_record(path, DatasetManifest, "dataset manifest")
+    if digest is not None and manifest.digest != digest:
+        raise UserError(
+            f"{path}: is of the data {manifest.digest[:12]}, but {digest[:12]} was asked for"
+        )
+    return manifest

@@ -4,7 +4,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Preprocessing(BaseModel):
-    """Standardisation: (x - mean) / std, per column of a table or per channel of an image."""
+    """Standardisation: (x - mean) / std, per column of a table or per channel of an image.
+
+    Columns of categories have numbers here too, which are not used; texts have none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -17,21 +17,34 @@ from components.shared.bundle import (
 from components.shared.errors import UserError
 from components.shared.networks import Classifier
 from components.shared.preprocessing import Preprocessing
-from components.shared.recipe import CnnSpec, ImageInput, MlpSpec, TabularInput
+from components.shared.recipe import (
+    CnnSpec,
+    HashTokenizer,
+    ImageInput,
+    MlpSpec,
+    MobileNetSpec,
+    ResidualMlpSpec,
+    TabularInput,
+    TextInput,
+    TransformerSpec,
+)
+from components.shared.recipe.inputs import InputSpec
+from components.shared.recipe.models import ModelSpec
 
 IMAGE = ImageInput(kind="image", size=[1, 8, 8])
+TEXT = TextInput(kind="text", length=5, tokenizer=HashTokenizer(buckets=9))
 SCALE = Preprocessing(mean=[4.0], std=[2.0])
 CLASSES = ["cat", "dog", "owl"]
 
 
-def save(folder: Path, spec: MlpSpec | CnnSpec) -> tuple[ModelBundle, Classifier]:
-    network = Classifier.build(spec, IMAGE, SCALE, len(CLASSES))
+def save(folder: Path, spec: ModelSpec, taken: InputSpec = IMAGE) -> tuple[ModelBundle, Classifier]:
+    network = Classifier.build(spec, taken, SCALE, len(CLASSES))
     bundle = save_bundle(
         folder,
         network,
         role="teacher",
         model=spec,
-        input=IMAGE,
+        input=taken,
         preprocessing=SCALE,
         classes=CLASSES,
         seed=0,
@@ -53,14 +66,17 @@ def bundle(tmp_path: Path) -> ModelBundle:
     [
         MlpSpec(family="mlp", hidden=[16, 8], activation="relu", dropout=0.1),
         CnnSpec(family="cnn", channels=[4, 8], hidden=8, dropout=0.3),
+        ResidualMlpSpec(family="residual_mlp", width=4, hidden=6, dropout=0.1),
+        MobileNetSpec(family="mobilenet", channels=[4, 8], blocks=[2], head=8, width=0.5),
+        TransformerSpec(family="transformer", dims=6, heads=3, layers=2, hidden=5),
     ],
+    ids=lambda spec: spec.family,
 )
-def test_loaded_network_computes_what_the_saved_one_did(
-    tmp_path: Path, spec: MlpSpec | CnnSpec
-) -> None:
-    saved, network = save(tmp_path / "bundle", spec)
+def test_loaded_network_computes_what_the_saved_one_did(tmp_path: Path, spec: ModelSpec) -> None:
+    taken = TEXT if spec.family == "transformer" else IMAGE
+    saved, network = save(tmp_path / "bundle", spec, taken)
     loaded, again = load_network(tmp_path / "bundle")
-    inputs = torch.rand(5, 1, 8, 8)
+    inputs = torch.rand(5, *taken.shape) * 9
     assert loaded == saved
     assert torch.equal(again(inputs), network(inputs))
 

@@ -13,59 +13,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from components.data_validation.resolve import resolve
+from components.shared.blocks import read_blocks
 from components.shared.dataset import SPLITS, Dataset, Rows, SplitName
 from components.shared.errors import UserError
-from components.shared.recipe import DataSpec, parse_section
-
-ROWS = 120
-Section = dict[str, Any]
-RANDOM: Section = {"by": "random", "unlabelled": 0.3, "test": 0.3}
-BY_COLUMN: Section = {"by": "column", "column": "fold"}
+from tests.datasets import BY_COLUMN, RANDOM, ROWS, Section, places, resolved, table, write_dataset
 
 MakeDataset = Callable[..., Dataset]
 
 
-def table() -> pa.Table:
-    """Rows with holes: labels that are missing, and rows that are in no split."""
-    generator = np.random.default_rng(0)
-    return pa.table(
-        {
-            "id": [f"r{row}" for row in range(ROWS)],
-            "a": generator.normal(size=ROWS),
-            "b": generator.integers(0, 9, ROWS),
-            "label": [("x", "y", None)[row % 3] if row % 5 else "y" for row in range(ROWS)],
-            "fold": generator.choice(["labelled", "unlabelled", "test", None], ROWS).tolist(),
-            "place": generator.choice(["here", "there"], ROWS),
-        }
-    )
-
-
 @pytest.fixture
 def make(tmp_path: Path) -> MakeDataset:
-    """Writes rows in some files, of one row group for each ``group`` rows, and resolves them."""
-
-    def make(
-        rows: pa.Table | None = None, files: int = 1, group: int = ROWS, **fields: Any
-    ) -> Dataset:
-        root = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        (root / "data").mkdir(parents=True)
-        whole = table() if rows is None else rows
-        for number in range(files):
-            low, high = (len(whole) * edge // files for edge in (number, number + 1))
-            path = root / "data" / f"{number:02}.parquet"
-            pq.write_table(whole.slice(low, high - low), path, row_group_size=group)
-        section = {
-            "uri": str(root / "data"),
-            "input": {"kind": "tabular", "columns": ["a", "b"]},
-            "split": RANDOM,
-            "slices": ["place", "b"],
-            **fields,
-        }
-        resolve(parse_section(DataSpec, section, "data"), root / "dataset")
-        return Dataset.open(root / "dataset")
-
-    return make
+    """Writes and resolves rows; see :func:`write_dataset`."""
+    return lambda *rows, **fields: write_dataset(
+        tmp_path / f"{len(list(tmp_path.iterdir()))}", *rows, **fields
+    )
 
 
 def joined(batches: list[Rows]) -> tuple[list[str], np.ndarray, np.ndarray, list[Any]]:
@@ -135,14 +96,14 @@ def test_categories_are_read_as_their_values(make: MakeDataset) -> None:
         assert found.columns["place"].to_pylist() == expected.columns["place"].to_pylist()
 
 
-def test_type_of_a_column_does_not_depend_on_the_file(make: MakeDataset, tmp_path: Path) -> None:
+def test_type_of_a_column_does_not_depend_on_the_file(tmp_path: Path) -> None:
     """Whole numbers in the first file, others in the second."""
     halves = [table().slice(0, 60), table().slice(60)]
     halves[1] = halves[1].set_column(2, "b", pa.array(np.arange(60) + 0.5))
     (tmp_path / "mixed").mkdir()
     for number, half in enumerate(halves):
         pq.write_table(half, tmp_path / "mixed" / f"{number}.parquet")
-    dataset = make(uri=str(tmp_path / "mixed"))
+    dataset = resolved(tmp_path / "mixed", tmp_path / "dataset")
     kinds = {values.schema.field("b").type for values in dataset.values("test", ["b"])}
     assert kinds == {pa.float64()}
 
@@ -196,14 +157,72 @@ def test_bad_image_is_named_with_file_and_row(make: MakeDataset) -> None:
         list(batches)
 
 
-def test_change_of_the_files_is_noticed_before_the_first_row(make: MakeDataset) -> None:
-    dataset = make(files=3)
-    last = Path(dataset.manifest.shards[-1].path)
-    content = bytearray(last.read_bytes())
-    content[10] ^= 1
-    last.write_bytes(content)
-    with pytest.raises(UserError, match=r"02\.parquet: the content changed after"):
-        next(dataset.batches("test"))
-    last.unlink()
-    with pytest.raises(UserError, match=r"02\.parquet: this shard of .* is gone"):
-        next(dataset.batches("test"))
+def test_damaged_file_is_noticed_before_any_of_its_rows_is_given_out(make: MakeDataset) -> None:
+    dataset = make(files=3, split=BY_COLUMN)
+    last = places(dataset)[-1]
+    whole = last.read_bytes()
+    for content, message in (
+        (flipped(whole), r"02\.parquet: the content changed after the data set was resolved"),
+        (whole[:-1], r"02\.parquet: the content changed after"),
+        (places(dataset)[0].read_bytes(), r"02\.parquet: the content changed after"),
+        (None, r"02\.parquet: this shard of .* is gone"),
+    ):
+        last.unlink()
+        if content is not None:
+            last.write_bytes(content)
+        found: list[str] = []
+        rows = dataset.batches(*SPLITS, rows=1)
+        with pytest.raises(UserError, match=message):
+            found.extend(batch.ids[0] for batch in rows)
+        fold = table()["fold"].to_pylist()
+        assert found == [f"r{row}" for row in range(80) if fold[row]]
+
+
+def flipped(content: bytes) -> bytes:
+    """With one bit that is another."""
+    changed = bytearray(content)
+    changed[10] ^= 1
+    return bytes(changed)
+
+
+def test_file_that_changes_while_it_is_read_is_noticed(make: MakeDataset, tmp_path: Path) -> None:
+    dataset = make(split=BY_COLUMN)
+    blocks = read_blocks(dataset.manifest, tmp_path, ["a"], 5)
+    next(blocks)
+    path = places(dataset)[0]
+    path.write_bytes(path.read_bytes())
+    with pytest.raises(UserError, match=r"00\.parquet: the content changes while it is read"):
+        next(blocks)
+
+
+def test_rows_know_their_place_in_the_data_and_their_split(make: MakeDataset) -> None:
+    dataset = make(files=4, split=BY_COLUMN)
+    rows = dataset.load(*SPLITS)
+    assert rows.ids == [f"r{position}" for position in rows.positions]
+    folds = table()["fold"].take(rows.positions).to_pylist()
+    assert [SPLITS[number] for number in rows.splits] == folds
+
+
+def test_file_that_is_replaced_after_it_was_checked_ahead_is_noticed(
+    make: MakeDataset, tmp_path: Path
+) -> None:
+    """While one file is read, the next one is checked; then it may wait for long."""
+    dataset = make(files=2, split=BY_COLUMN)
+    blocks = read_blocks(dataset.manifest, tmp_path, ["a"], 1)
+    for _ in range(ROWS // 2):
+        next(blocks)
+    second = places(dataset)[1]
+    other = pq.read_table(second)
+    pq.write_table(other.set_column(1, "a", pa.array([7.0] * len(other))), second)
+    with pytest.raises(UserError, match=r"01\.parquet: the content changed"):
+        next(blocks)
+
+
+def test_files_that_differ_in_whether_a_value_may_miss_are_one_table(tmp_path: Path) -> None:
+    halves = [table().slice(0, 60), table().slice(60)]
+    strict = pa.schema([field.with_nullable(field.name != "id") for field in table().schema])
+    (tmp_path / "data").mkdir()
+    pq.write_table(halves[0].cast(strict), tmp_path / "data" / "0.parquet")
+    pq.write_table(halves[1], tmp_path / "data" / "1.parquet")
+    dataset = resolved(tmp_path / "data", tmp_path / "dataset")
+    assert dataset.table()["id"].to_pylist() == table()["id"].to_pylist()

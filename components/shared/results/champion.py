@@ -10,11 +10,13 @@ CHAMPION_RECORD = "champion.json"
 
 
 class ChampionRecord(Result):
-    """Beside the champion's deployable files, or alone where there is no champion."""
+    """Beside the champion's deployable files, or alone where there is no champion; and beside those
+    of a challenger that is compared with it."""
 
     format_version: Literal[1] = 1
     state: ChampionState
     version: str | None
+    registered_at: datetime | None = None
     promoted_at: datetime | None = None
     run_id: str | None = None
     """The pipeline run that made it."""

@@ -80,11 +80,19 @@ class Decision(Result):
     """The champion that the student was compared with."""
 
 
+Outcome = Literal["promoted", "challenger", "rejected", "champion_moved", "dry_run"]
+"""What became of a student. ``challenger``: it waits for approval. ``champion_moved``: another one
+was promoted while it was measured, so it is to be measured again. ``dry_run``: nothing was done."""
+
+
 class Registration(Result):
     """Where a pipeline run is recorded, and what it changed in the registry."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     verdict: Verdict
+    outcome: Outcome
+    summary: str
+    """One sentence for people: what was done, or would have been."""
     run_id: str
     """The pipeline run."""
     mlflow_run_id: str
@@ -92,8 +100,10 @@ class Registration(Result):
     """Without credentials."""
     model: str
     version: str | None
-    """The registered version; null after a rejection."""
+    """The registered version; null where none was made."""
     alias: str | None
-    """The alias that points at it; null after a rejection."""
+    """The alias that was pointed at it."""
     former_version: str | None
     """The champion that it took over from, if there was one."""
+    record_digest: str | None
+    """SHA-256 of the record in the model's history, to hold that history against."""

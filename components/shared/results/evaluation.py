@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.shared.results.base import Interval, Result
+from components.shared.results.diagnosis import Diagnosis
 from components.shared.results.latency import Footprint, Latency, Noise
 from components.shared.results.metrics import (
     CalibrationBin,
@@ -27,8 +28,8 @@ CandidateName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9_-]|\.[a-z0-9])*
 """Such as ``pruned_channels_12.5_int8``. It names a folder, so nothing else may stand in it."""
 
 
-class ArmResult(Result):
-    """One deployable file on the test rows."""
+class Quality(Result):
+    """What a model's predictions of the test rows are worth."""
 
     rows: int
     metrics: dict[MetricName, Estimate]
@@ -41,16 +42,6 @@ class ArmResult(Result):
     roc: list[RocPoint]
     """Binary: of the second class. More classes: averaged over one class against the rest."""
     slices: list[SliceResult]
-    parameters: int
-    size_bytes: int
-    """Size of the ONNX file."""
-    latency: list[Latency]
-    """One for each condition of the recipe; the first is the one that gates judge."""
-    footprint: Footprint
-    model_digest: str
-    """SHA-256 of the ONNX file."""
-    bundle_digest: str
-    """Content hash of the model bundle that it was made from."""
 
     @property
     def accuracy(self) -> float:
@@ -62,6 +53,33 @@ class ArmResult(Result):
         """Of the accuracy, two-sided."""
         estimate = self.metrics["accuracy"]
         return Interval(lower=estimate.lower, upper=estimate.upper)
+
+
+class ServedResult(Quality):
+    """A teacher that cannot be deployed, and so was not run here: what it said of the test rows
+    while it labelled. Its latency, size and memory were not measured."""
+
+    described: str
+    """What it is, in words."""
+    teacher_digest: str
+    """Hash of the teacher's record."""
+    predictions_digest: str
+    """SHA-256 of the file with its predictions."""
+
+
+class ArmResult(Quality):
+    """One deployable file on the test rows."""
+
+    parameters: int
+    size_bytes: int
+    """Size of the ONNX file."""
+    latency: list[Latency]
+    """One for each condition of the recipe; the first is the one that gates judge."""
+    footprint: Footprint
+    model_digest: str
+    """SHA-256 of the ONNX file."""
+    bundle_digest: str
+    """Content hash of the model bundle that it was made from."""
 
     @property
     def latency_ms(self) -> Latency:
@@ -97,7 +115,8 @@ class Evaluation(Result):
     confidence: float
     """Level of all intervals in here."""
     arms: dict[ArmName, ArmResult]
-    """Teacher, student (float32), hard_label, pseudo_label and, when there is one, champion."""
+    """Teacher (unless it was not run here), student (float32), hard_label, pseudo_label and, when
+    there is one, champion."""
     paired: dict[ArmName, PairedCounts]
     """The float32 student against each other arm: what distillation did, without compression."""
     candidates: list[CandidateResult]
@@ -109,19 +128,31 @@ class Evaluation(Result):
     """Version in the registry of the champion that was measured, if there was one."""
     champion_dataset_digest: str | None = None
     """Data set that the champion was trained on."""
+    served_teacher: ServedResult | None = None
+    """The teacher, where it was not run here."""
+    teacher_lead: PairedCounts | None = None
+    """The teacher, as the ``student`` of the counts, against the hard-label arm; null in older
+    records."""
+    diagnosis: Diagnosis | None = None
+    """Why distillation did or did not help, from these figures and from how the student was
+    trained; null in older records."""
+
+    @property
+    def teacher(self) -> Quality:
+        """What the teacher's predictions are worth, wherever it was run."""
+        return self.served_teacher or self.arms["teacher"]
 
     @property
     def gap_recovered(self) -> float | None:
         """(student - hard_label) / (teacher - hard_label); null where there is no gap."""
-        teacher, student, hard = (
-            self.arms[name].accuracy for name in ("teacher", "student", "hard_label")
-        )
+        teacher = self.teacher.accuracy
+        student, hard = (self.arms[name].accuracy for name in ("student", "hard_label"))
         return (student - hard) / (teacher - hard) if teacher > hard else None
 
     @property
     def retention(self) -> float | None:
         """Accuracy of the student divided by the teacher's."""
-        teacher = self.arms["teacher"].accuracy
+        teacher = self.teacher.accuracy
         return self.arms["student"].accuracy / teacher if teacher > 0 else None
 
     def candidate(self, name: str) -> CandidateResult | None:
