@@ -2,7 +2,7 @@
 
 The forward pass rounds, the backward pass takes the rounding for the identity (Jacob et al., arXiv
 1712.05877, section 3; straight-through estimator). Batch normalisation is folded into convolutions
-first, as it is in the deployed file.
+first, as it is in the deployed file; that of a residual MLP is of rows, stays, and learns on.
 """
 
 import copy
@@ -90,15 +90,18 @@ def _round_activations(folded: fx.GraphModule) -> fx.GraphModule:
 def _rounded_values(graph: fx.Graph, parts: dict[str, nn.Module]) -> list[fx.Node]:
     """The values that :func:`quantise_static` stores in int8.
 
-    They are what convolutions and fully connected layers take, and what convolutions, sums and
-    average pooling put out; ReLU and what it is applied to are one operation.
+    They are what convolutions and fully connected layers take, and what convolutions, average
+    pooling and sums (between convolutions) put out; ReLU and what it is applied to are one
+    operation.
     """
     values: dict[fx.Node, None] = {}
+    sums = any(isinstance(part, nn.Conv2d) for part in parts.values())
     for node in graph.nodes:
         part = parts.get(str(node.target)) if node.op == "call_module" else None
         if isinstance(part, _WEIGHTED):
             values[_source(node.all_input_nodes[0], parts)] = None
-        if isinstance(part, nn.Conv2d | nn.AdaptiveAvgPool2d) or node.target is operator.add:
+        is_sum = sums and node.target is operator.add
+        if is_sum or isinstance(part, nn.Conv2d | nn.AdaptiveAvgPool2d):
             values[_activated(node, parts)] = None
     return list(values)
 
@@ -113,6 +116,6 @@ def _source(node: fx.Node, parts: dict[str, nn.Module]) -> fx.Node:
 def _activated(node: fx.Node, parts: dict[str, nn.Module]) -> fx.Node:
     """The ReLU that is applied to a value and nothing else, or the value."""
     users = list(node.users)
-    if len(users) == 1 and isinstance(parts.get(str(users[0].target)), nn.ReLU):
+    if len(users) == 1 and isinstance(parts.get(str(users[0].target)), nn.ReLU | nn.ReLU6):
         return users[0]
     return node

@@ -10,7 +10,8 @@ import onnx
 
 
 def compact(model: onnx.ModelProto) -> None:
-    """Number all values in the order of the graph, and drop every other name, in place.
+    """Number all values in the order of the graph, and drop every other name, and constants that
+    nothing takes, in place.
 
     The names of the model's inputs and outputs stay.
 
@@ -27,6 +28,10 @@ def compact(model: onnx.ModelProto) -> None:
             names[name] = f"{next(numbers):x}"
         return names[name]
 
+    taken = {name for node in graph.node for name in node.input}
+    for node in [node for node in graph.node if node.op_type == "Constant"]:
+        if node.output[0] not in taken:
+            graph.node.remove(node)
     for node in graph.node:
         node.input[:] = [short(name) for name in node.input]
         node.output[:] = [short(name) for name in node.output]

@@ -5,12 +5,14 @@ from kfp import dsl
 from components.shared import images
 
 
-@dsl.component(base_image=images.TORCH, install_kfp_package=False)
+@dsl.component(base_image=images.COMPRESSION, install_kfp_package=False)
 def compress_student(
     dataset: dsl.Input[dsl.Dataset],
     dataset_digest: str,
     soft_labels: dsl.Input[dsl.Artifact],
     soft_labels_digest: str,
+    teacher_labels: dsl.Input[dsl.Artifact],
+    teacher_labels_digest: str,
     student: dsl.Input[dsl.Model],
     student_digest: str,
     teacher: dsl.Input[dsl.Model],
@@ -35,11 +37,14 @@ def compress_student(
     Args:
         dataset: resolved data set.
         dataset_digest: its content digest, so that new data are a new cache key.
-        soft_labels: soft-label store of the same data set, for the forms that learn on.
+        soft_labels: soft-label store that the student learned from, for the forms that learn on.
         soft_labels_digest: its identity, so that new labels are a new cache key.
+        teacher_labels: the teacher's own soft-label store, for what a teacher that is no file said
+            of the test rows; the same one where no assistant is between them.
+        teacher_labels_digest: its identity.
         student: model bundle of the student.
         student_digest: its content hash, so that a new student is a new cache key.
-        teacher: model bundle of the teacher.
+        teacher: artifact of the teacher: a model bundle, or the record of an imported one.
         teacher_digest: its content hash.
         hard_label: model bundle of the hard-label arm.
         hard_label_digest: its content hash.
@@ -49,7 +54,7 @@ def compress_student(
         compression: the recipe's section `compression`.
         seed: seed of calibration rows and of the order in which a form learns on.
         candidates: candidate set of the student; `float32` is always in it.
-        teacher_onnx: deployable teacher.
+        teacher_onnx: deployable teacher; of one that is no file, what it said of the test rows.
         hard_label_onnx: deployable hard-label arm.
         pseudo_label_onnx: deployable pseudo-label arm.
     """
@@ -71,8 +76,8 @@ def compress_student(
     steps.compress(
         Path(dataset.path),
         dataset_digest,
-        soft_labels.path,
-        soft_labels_digest,
+        (Path(soft_labels.path), soft_labels_digest),
+        (Path(teacher_labels.path), teacher_labels_digest),
         {arm: (Path(artifact.path), digest) for arm, (artifact, digest) in bundles.items()},
         student_spec,
         compression,

@@ -12,7 +12,14 @@ import torch
 
 from components.compression.compact import compact
 from components.shared.bundle import ModelBundle
-from components.shared.deployable import DEPLOYABLE, INPUT_NAME, ONNX_FILE, OUTPUT_NAME, Deployable
+from components.shared.deployable import (
+    DEPLOYABLE,
+    EXAMPLE,
+    INPUT_NAME,
+    ONNX_FILE,
+    OUTPUT_NAME,
+    Deployable,
+)
 from components.shared.files import new_directory, sha256_file, write_atomically
 from components.shared.networks import Classifier
 
@@ -90,7 +97,8 @@ def write_deployable(
     """Make one form of a model, check it on real rows, and write it with its description.
 
     Args:
-        folder: where ``model.onnx`` and ``deployable.json`` go; complete or absent.
+        folder: where ``model.onnx``, ``deployable.json`` and ``example.npy`` go; complete or
+            absent.
         make: writes the ONNX file to the path it is given, with nothing beside it.
         bundle: description of the model.
         inputs: real rows, shape (rows, \\*input shape).
@@ -121,7 +129,9 @@ def write_deployable(
             checked_rows=len(inputs),
             batch_dependent=batch_dependent,
             onnx_sha256=sha256_file(path),
+            onnxruntime=ort.__version__,
         )
+        np.save(temporary / EXAMPLE, inputs[:1], allow_pickle=False)
         write_atomically(temporary / DEPLOYABLE, deployable.model_dump_json(indent=2))
     return deployable, form, fidelity
 

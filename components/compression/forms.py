@@ -8,11 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import assert_never
 
+from components.compression.conversion import converting
 from components.compression.deploying import Form, FormNotMade, Inputs
-from components.compression.export import export_onnx
 from components.compression.recovery import Recovery
 from components.compression.sampling import random_rows
 from components.shared.networks import Classifier
+from components.shared.networks.exporting import export_onnx
 from components.shared.recipe import CandidateSpec
 from components.shared.recipe.compression import (
     Float16,
@@ -104,7 +105,9 @@ def _int8_static(
 def _int8_aware(spec: Int8Aware, student: Student, path: Path) -> Form:
     from components.compression.aware import AwareNetwork
 
-    recovery, aware = student.recovery, AwareNetwork(student.network)
+    with converting("quantisation-aware training"):
+        aware = AwareNetwork(student.network)
+    recovery = student.recovery
     rate = spec.learning_rate or _AWARE_RATE * recovery.training.learning_rate
     recovery.learn_on(aware.rounding, spec.steps, rate, spec.name)
     made = _int8_static(aware.without_rounding(), student, path, spec.rows)

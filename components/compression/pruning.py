@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from components.compression.conversion import converting
-from components.shared.networks import Classifier
+from components.shared.networks import Attention, Classifier, Encoder, FeedForward
 
 _WEIGHTED = (nn.Conv2d, nn.Linear)
 _BLOCK = 16
@@ -22,7 +22,9 @@ def without_channels(student: Classifier, sparsity: float) -> Classifier:
     """A copy of the student without the units and channels of the smallest weights.
 
     Layers that are tied by a sum lose the same channels; the classes stay. The size of a channel is
-    the L2 norm of all weights that go with it (group magnitude, Fang et al., arXiv 2301.12900).
+    the L2 norm of all weights that go with it (group magnitude, Fang et al., arXiv 2301.12900). Of
+    a transformer only the units inside feed-forward parts go: heads are of one width, and without
+    some of a token's values its normalisation would be another.
 
     Args:
         student: the trained student, on the CPU; it is not changed.
@@ -38,10 +40,11 @@ def without_channels(student: Classifier, sparsity: float) -> Classifier:
     example = torch.zeros(2, *student.preprocess.input_shape)
     importance = tp.importance.GroupMagnitudeImportance(p=2)
     with converting("structured pruning"):
-        graph = tp.DependencyGraph().build_dependency(pruned, example_inputs=example)
-        groups = graph.get_all_groups(
-            ignored_layers=[_weighted(pruned)[-1]], root_module_types=list(_WEIGHTED)
+        graph = tp.DependencyGraph().build_dependency(
+            pruned, example_inputs=example, unwrapped_parameters=_positions(pruned)
         )
+        kept = [_last(pruned, example), *_of_tokens(pruned)]
+        groups = graph.get_all_groups(ignored_layers=kept, root_module_types=list(_WEIGHTED))
         for group in groups:
             sizes = importance(group)
             remaining = kept_channels(
@@ -50,6 +53,10 @@ def without_channels(student: Classifier, sparsity: float) -> Classifier:
             smallest = torch.argsort(sizes, stable=True)[: len(sizes) - remaining]
             if len(smallest):
                 group.prune(idxs=smallest.tolist())
+        with torch.no_grad():
+            before, after = student(example).shape, pruned(example).shape
+        if after != before:
+            raise ValueError(f"what is left gives {list(after)} for 2 rows, not {list(before)}")
     return pruned.eval()
 
 
@@ -119,6 +126,36 @@ def two_of_four(weight: Tensor) -> Tensor:
 def nonzero_parameters(network: Classifier) -> int:
     """Parameters that are not zero."""
     return sum(int(torch.count_nonzero(parameter)) for parameter in network.parameters())
+
+
+def _positions(network: Classifier) -> list[tuple[nn.Parameter, int]]:
+    """Weights that are of no layer, each with the axis of its channels."""
+    return [(part.positions, 1) for part in network.modules() if isinstance(part, Encoder)]
+
+
+def _of_tokens(network: Classifier) -> list[nn.Linear]:
+    """Layers of transformers that put out heads, or what is added to tokens."""
+    layers: list[nn.Linear] = []
+    for part in network.modules():
+        if isinstance(part, Attention):
+            layers += [part.query, part.key, part.value, part.output]
+        if isinstance(part, FeedForward):
+            layers.append(part.output)
+    return layers
+
+
+def _last(network: Classifier, example: Tensor) -> nn.Module:
+    """The layer that makes the logits: the last to be called."""
+    called: list[nn.Module] = []
+    hooks = [
+        part.register_forward_hook(lambda module, _inputs, _outputs: called.append(module))
+        for part in _weighted(network)
+    ]
+    with torch.no_grad():
+        network(example)
+    for hook in hooks:
+        hook.remove()
+    return called[-1]
 
 
 def _weighted(network: Classifier) -> list[nn.Conv2d | nn.Linear]:

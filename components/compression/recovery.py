@@ -3,51 +3,47 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from components.compression.deploying import FormNotMade
 from components.shared.bundle import ModelBundle
 from components.shared.errors import UserError
 from components.shared.networks import Classifier
 from components.shared.recipe import StudentTrainingSpec
-from components.shared.training.objectives import distillation_loss
+from components.shared.recipe.objectives import Kd, ResponseSpec
+from components.shared.training.objectives import DistillationLoss
+from components.shared.training.rows import TrainingRows
 from components.shared.training.trainer import Diverged, fit
 
+_END = 1.0
+"""The progress of a training that is over: schedules stay where they ended."""
 
-@dataclass(frozen=True)
-class Objective:
-    """The loss that the student chose when it was trained."""
 
-    temperature: float
-    weight: float
+def loss_of(bundle: ModelBundle) -> DistillationLoss:
+    """The loss that a student chose when it was trained, as its bundle says.
 
-    @classmethod
-    def of(cls, bundle: ModelBundle) -> "Objective":
-        """What the student's bundle says.
+    No other network is run here: objectives that look inside a teacher, or for which others learn
+    at the same time, are left out, and where nothing else is left, there is KD.
 
-        Raises:
-            UserError: the bundle is not of a distilled student.
-        """
-        chosen = bundle.selection and bundle.selection.candidates[bundle.selection.chosen]
-        if not chosen or chosen.temperature is None or chosen.weight is None:
-            raise UserError(
-                f"the bundle of {bundle.role} does not name temperature and weight of its "
-                "distillation; only a student that learned from soft labels can learn on"
-            )
-        return cls(chosen.temperature, chosen.weight)
+    Raises:
+        UserError: the bundle is not of a distilled student.
+    """
+    chosen = bundle.selection and bundle.selection.choice
+    if not chosen or chosen.weight is None:
+        raise UserError(
+            f"the bundle of {bundle.role} does not name method and weight of its distillation; "
+            "only a student that learned from soft labels can learn on"
+        )
+    objectives = tuple(one for one in chosen.method if isinstance(one, ResponseSpec))
+    return DistillationLoss(objectives or (Kd(kind="kd"),), chosen.weight, chosen.temperature)
 
 
 @dataclass(frozen=True)
 class Recovery:
     """What a student learns on from, and how."""
 
-    inputs: Tensor
-    """Raw features of all training rows, shape (rows, \\*input shape), on the device to use."""
-    labels: Tensor
-    """Class indices, shape (rows,); -1 where there is none."""
-    teacher_logits: Tensor
-    """Shape (rows, classes)."""
-    objective: Objective
+    rows: TrainingRows
+    """All training rows, with the teacher's logits."""
+    loss: DistillationLoss
     training: StudentTrainingSpec
     seed: int
 
@@ -69,21 +65,19 @@ class Recovery:
         if learning_rate is not None:
             training = training.model_copy(update={"learning_rate": learning_rate})
         torch.manual_seed(self.seed)
-        network.to(self.inputs.device)
+        network.to(self.rows.device)
         try:
-            fit(network, self.inputs, self._loss, training, self.seed, label)
+            fit(
+                network,
+                self.rows,
+                lambda logits, batch, _progress: self.loss(logits, batch, _END),
+                training,
+                self.seed,
+                label,
+            )
         except Diverged as error:
             raise FormNotMade(
                 f"its training diverged: {error.found}; set the candidate's learning_rate below "
                 f"{training.learning_rate:g}"
             ) from error
         network.cpu()
-
-    def _loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        return distillation_loss(
-            logits,
-            self.teacher_logits[rows],
-            self.labels[rows],
-            self.objective.temperature,
-            self.objective.weight,
-        )

@@ -5,39 +5,38 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from components.compression.candidate_set import CandidateMaker
 from components.compression.deploying import FormNotMade, Inputs, write_deployable
 from components.compression.forms import Student, float32
-from components.compression.recovery import Objective, Recovery
-from components.compression.sampling import random_rows
+from components.compression.recovery import Recovery, loss_of
+from components.compression.sampling import random_rows, training_inputs
+from components.compression.teacher_arm import write_teacher_arm
 from components.shared import events
-from components.shared.bundle import ModelBundle, load_network
+from components.shared.bundle import load_network
 from components.shared.candidates import CandidateSet
-from components.shared.dataset import Dataset, Rows
+from components.shared.dataset import Dataset
 from components.shared.device import compute_device, make_repeatable
 from components.shared.errors import UserError
 from components.shared.recipe import (
     CompressionSpec,
     StudentSpec,
-    StudentTrainingSpec,
     parse_section,
 )
 from components.shared.soft_labels import SoftLabels
-from components.shared.storage import open_storage
+from components.shared.teacher import TeacherRecord, read_teacher
+from components.shared.training.rows.opening import open_rows
 
 _CHECKED_ROWS = 1_000
 
 Located = tuple[Path, str]
-"""A model bundle and its content hash."""
+"""A model bundle, a teacher artifact or a soft-label store, and its content hash."""
 
 
 def compress(
     dataset: Path,
     dataset_digest: str,
-    soft_labels_uri: str,
-    soft_labels_digest: str,
+    soft_labels: Located,
+    teacher_labels: Located,
     bundles: Mapping[str, Located],
     student_spec: dict[str, Any],
     compression: dict[str, Any],
@@ -50,14 +49,16 @@ def compress(
     Args:
         dataset: resolved data set.
         dataset_digest: its content digest.
-        soft_labels_uri: soft-label store of the same data set; read if a form learns on.
-        soft_labels_digest: its identity.
-        bundles: model bundle of each arm; ``student`` and ``teacher`` must be among them.
+        soft_labels: soft-label store that the student learned from; read if a form learns on.
+        teacher_labels: the teacher's; read if the teacher is no file.
+        bundles: model bundle of each arm; ``student`` and ``teacher`` must be among them, and the
+            teacher's may be any teacher artifact.
         student_spec: the recipe's section ``student``.
         compression: the recipe's section ``compression``.
         seed: seed of the rows to calibrate and check with, and of the order of rows in recovery.
         candidates: folder for the candidate set.
-        outputs: folder for the deployable model of each arm but the student.
+        outputs: folder for the deployable model of each arm but the student; for the predictions
+            of a teacher that is no file.
 
     Raises:
         SystemExit: with status 2, for a mistake in recipe, data or store, or where a bundle cannot
@@ -68,24 +69,33 @@ def compress(
         training = parse_section(StudentSpec, student_spec, "student").training
         make_repeatable(training.threads)
         data = Dataset.open(dataset, dataset_digest)
-        rows = data.load("labelled", "unlabelled")
-        checked = random_rows(rows.inputs, _CHECKED_ROWS, seed)
+        inputs = training_inputs(data, seed)
+        checked = random_rows(inputs, _CHECKED_ROWS, seed)
         teacher_digest = bundles["teacher"][1]
+        teacher = read_teacher(*bundles["teacher"])
+
+        def store(located: Located) -> SoftLabels:
+            folder, digest = located
+            return SoftLabels.open(
+                folder,
+                dataset_digest=data.manifest.digest,
+                classes=data.manifest.classes,
+                digest=digest,
+            )
+
         for arm, folder in outputs.items():
+            if arm == "teacher" and isinstance(teacher, TeacherRecord):
+                write_teacher_arm(bundles[arm][0], teacher, data, store(teacher_labels), folder)
+                continue
             learned_from = None if arm == "teacher" else teacher_digest
             _export(arm, bundles[arm], checked, learned_from, folder)
         bundle, network = load_network(*bundles["student"])
 
         def recovery() -> Recovery:
-            store = SoftLabels.read(
-                open_storage(soft_labels_uri),
-                dataset_digest=data.manifest.digest,
-                classes=data.manifest.classes,
-                digest=soft_labels_digest,
-            )
-            return _recovery(bundle, rows, store.logits(rows.ids), training, seed)
+            rows = open_rows(data, store(soft_labels), compute_device()).rows
+            return Recovery(rows, loss_of(bundle), training, seed)
 
-        student = Student(network, rows.inputs, seed, recovery)
+        student = Student(network, inputs, seed, recovery)
         try:
             return CandidateMaker(student, bundle, checked, teacher_digest).write(candidates, specs)
         except FormNotMade as error:
@@ -112,21 +122,3 @@ def _export(
 
 def _broken(arm: str, error: FormNotMade) -> UserError:
     return UserError(f"the ONNX file of {arm} cannot be used: {error}")
-
-
-def _recovery(
-    bundle: ModelBundle,
-    rows: Rows,
-    teacher_logits: Inputs,
-    training: StudentTrainingSpec,
-    seed: int,
-) -> Recovery:
-    device = compute_device()
-    return Recovery(
-        inputs=torch.from_numpy(rows.inputs).to(device),
-        labels=torch.from_numpy(rows.labels).to(device),
-        teacher_logits=torch.from_numpy(teacher_logits).to(device),
-        objective=Objective.of(bundle),
-        training=training,
-        seed=seed,
-    )

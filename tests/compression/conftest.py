@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from components.compression.forms import Student
-from components.compression.recovery import Objective, Recovery
+from components.compression.recovery import Recovery
 from components.data_validation.resolve import resolve
 from components.shared.bundle import Candidate, ModelBundle, Selection, save_bundle
 from components.shared.dataset import Dataset
@@ -30,10 +30,12 @@ from components.shared.recipe import (
     TrainingSpec,
     parse_section,
 )
-from components.shared.recipe.models import ResNetSpec
+from components.shared.recipe.models import MobileNetSpec, ResidualMlpSpec, ResNetSpec
+from components.shared.recipe.objectives import Kd
 from components.shared.soft_labels import SoftLabelWriter, StoreIdentity, TeacherRef
 from components.shared.storage import LocalStorage
-from components.shared.training.objectives import cross_entropy
+from components.shared.training.objectives import DistillationLoss, cross_entropy
+from components.shared.training.rows import MemoryRows
 from components.shared.training.trainer import fit
 
 CLASSES = [str(digit) for digit in range(10)]
@@ -46,20 +48,21 @@ SPECS: dict[str, Any] = {
     "mlp": MlpSpec(family="mlp", hidden=[16], activation="gelu", dropout=0.1),
     "tanh": MlpSpec(family="mlp", hidden=[24, 16], activation="tanh"),
     "cnn": CnnSpec(family="cnn", channels=[8, 16], hidden=16, dropout=0.1),
+    "residual_mlp": ResidualMlpSpec(family="residual_mlp", width=16, hidden=24, dropout=0.1),
     "resnet": ResNetSpec(family="resnet", channels=[8, 16], blocks=[2, 1]),
+    "mobilenet": MobileNetSpec(
+        family="mobilenet", stem=8, channels=[8, 16], blocks=[1, 2], expansion=2, head=32
+    ),
 }
+LOSS = DistillationLoss((Kd(kind="kd"),), weight=0.9, temperature=2.0)
 SELECTION = Selection(
     judge="", candidates=[Candidate(steps=1, temperature=2.0, weight=0.9)], chosen=0
 )
 
 
 @pytest.fixture(autouse=True)
-def _torch_as_before() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
+def _one_thread(one_thread: None) -> None:
+    """For all tests of this folder."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,10 @@ class Case:
         inputs = torch.from_numpy(self.rows)
         with torch.inference_mode():
             logits = self.network(inputs).clone()
+        labels = torch.from_numpy(self.labels)
         return Recovery(
-            inputs=inputs,
-            labels=torch.from_numpy(self.labels),
-            teacher_logits=logits,
-            objective=Objective(2.0, 0.9),
+            rows=MemoryRows(inputs, labels, (logits,), torch.arange(len(labels))),
+            loss=LOSS,
             training=StudentTrainingSpec(steps=[10], batch_size=50, learning_rate=5e-3),
             seed=seed,
         )
@@ -108,8 +110,8 @@ def case_of(family: str) -> Case:
         targets = torch.from_numpy(labels)
         fit(
             network,
-            torch.from_numpy(rows),
-            lambda logits, rows: cross_entropy(logits, targets[rows]),
+            MemoryRows(torch.from_numpy(rows), targets, (), torch.arange(len(rows))),
+            lambda logits, batch, _progress: cross_entropy(logits, batch.labels),
             TrainingSpec(steps=60, batch_size=50, learning_rate=1e-2),
             seed=0,
             label="case",
@@ -216,11 +218,12 @@ def _write_store(folder: Path, data: Dataset, network: Classifier, leave_out: st
         teachers=[TeacherRef(digest="t" * 64, weight=1.0)],
         classes=CLASSES,
         preprocessing_digest="p" * 64,
+        piece_rows=1000,
     )
     with torch.inference_mode():
         logits = network(torch.from_numpy(rows.inputs[kept])).numpy()
     writer = SoftLabelWriter(LocalStorage(folder), identity)
-    writer.write(0, [rows.ids[position] for position in kept], logits)
+    writer.write(0, [rows.ids[position] for position in kept], logits[:, None])
     return writer.seal().identity.digest
 
 

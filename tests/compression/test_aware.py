@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import fx
 
 from components.compression.aware import AwareNetwork, round_activations
-from components.compression.export import export_onnx
 from components.compression.quantise import quantise_static
+from components.shared.networks.exporting import export_onnx
 from tests.compression.conftest import Case
 
 
@@ -44,7 +44,7 @@ def ranges_of(path: Path) -> list[float]:
     model = onnx.load(path)
     values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
-    return [255 * scale for scale in {float(values[node.input[1]]) for node in nodes}]
+    return [255 * float(values[name]) for name in {node.input[1] for node in nodes}]
 
 
 def test_what_is_rounded_in_training_is_what_the_file_stores_in_int8(

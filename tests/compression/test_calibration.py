@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 import pytest
 
-from components.compression.export import export_onnx
 from components.compression.quantise import quantise_static
+from components.shared.networks.exporting import export_onnx
 from tests.compression.conftest import case_of
 
 

@@ -5,9 +5,9 @@ import onnx
 import onnxruntime as ort
 
 from components.compression.compact import compact
-from components.compression.export import export_onnx
 from components.compression.quantise import quantise_static
-from tests.compression.conftest import Case
+from components.shared.networks.exporting import export_onnx
+from tests.compression.conftest import Case, case_of
 
 
 def test_model_without_names_computes_the_same_in_fewer_bytes(tmp_path: Path, case: Case) -> None:
@@ -24,6 +24,17 @@ def test_model_without_names_computes_the_same_in_fewer_bytes(tmp_path: Path, ca
     assert model.ByteSize() < size - 2_000
     assert [value.name for value in model.graph.input] == ["input"]
     assert [value.name for value in model.graph.output] == ["probabilities"]
+
+
+def test_constants_that_nothing_takes_any_more_are_dropped(tmp_path: Path) -> None:
+    """Limits of ReLU6, whose work the rounding of int8 does."""
+    case = case_of("mobilenet")
+    export_onnx(case.network, tmp_path / "float.onnx")
+    quantise_static(tmp_path / "float.onnx", tmp_path / "int8.onnx", case.rows[:100], "minmax")
+    model = onnx.load(tmp_path / "int8.onnx")
+    assert any(node.op_type == "Constant" for node in model.graph.node)
+    compact(model)
+    assert not any(node.op_type == "Constant" for node in model.graph.node)
 
 
 def test_models_that_differ_in_names_alone_become_the_same_bytes() -> None:

@@ -23,8 +23,8 @@ def run(inputs: Inputs, output: Path, candidates: list[Any], seed: int = 0) -> C
     return compress(
         inputs.dataset,
         inputs.dataset_digest,
-        str(inputs.store),
-        inputs.store_digest,
+        (inputs.store, inputs.store_digest),
+        (inputs.store, inputs.store_digest),
         inputs.bundles,
         STUDENT_SPEC,
         {"candidates": candidates},
@@ -159,7 +159,7 @@ def test_same_inputs_give_the_same_files(tmp_path: Path, make_inputs: Make) -> N
         for name in ("first", "second")
     )
     assert first == second
-    assert len(first) == 2 * (3 + 4) + 1
+    assert len(first) == 3 * (3 + 4) + 1
 
 
 def test_seed_decides_what_is_learned_on(tmp_path: Path, make_inputs: Make) -> None:

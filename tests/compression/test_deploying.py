@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from components.compression.deploying import Form, FormNotMade, compare, write_deployable
-from components.compression.export import export_onnx
 from components.compression.forms import float32, make_form
 from components.shared.deployable import DEPLOYABLE, ONNX_FILE, read_deployable
 from components.shared.errors import UserError
 from components.shared.networks import Classifier
+from components.shared.networks.exporting import export_onnx
 from components.shared.recipe.compression import Int8Dynamic
 from tests.compression.conftest import Case, case_of
 

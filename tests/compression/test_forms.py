@@ -13,11 +13,11 @@ from pydantic import TypeAdapter
 
 from components.compression.deploying import FormNotMade, write_deployable
 from components.compression.forms import Student, make_form
-from components.compression.recovery import Objective
-from components.shared.deployable import ONNX_FILE
+from components.compression.recovery import loss_of
+from components.shared.deployable import ONNX_FILE, read_example
 from components.shared.errors import UserError
 from components.shared.recipe import CandidateSpec
-from tests.compression.conftest import Case, case_of
+from tests.compression.conftest import LOSS, Case, case_of
 
 CANDIDATES: list[Any] = [
     "float32",
@@ -63,8 +63,10 @@ def test_every_form_takes_raw_rows_and_gives_probabilities(
     assert deployable.parameters <= case.network.parameter_count
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [
         "deployable.json",
+        "example.npy",
         "model.onnx",
     ]
+    np.testing.assert_array_equal(read_example(tmp_path / "out"), case.rows[:1])
 
 
 @pytest.mark.parametrize("value", ["int8_static", {"kind": "int8_qat", "steps": 3}], ids=str)
@@ -108,9 +110,9 @@ def test_same_seed_gives_the_same_bytes(tmp_path: Path, value: Any) -> None:
 
 def test_student_that_is_not_distilled_cannot_learn_on() -> None:
     bundle = case_of("mlp").bundle.model_copy(update={"selection": None, "role": "hard_label"})
-    with pytest.raises(UserError, match="bundle of hard_label does not name temperature"):
-        Objective.of(bundle)
-    assert Objective.of(case_of("mlp").bundle) == Objective(temperature=2.0, weight=0.9)
+    with pytest.raises(UserError, match="bundle of hard_label does not name method"):
+        loss_of(bundle)
+    assert loss_of(case_of("mlp").bundle) == LOSS, "a record that names no method is of KD"
 
 
 def test_learning_on_closes_the_gap_to_the_teacher(tmp_path: Path) -> None:

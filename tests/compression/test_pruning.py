@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from components.compression.pruning import (
     kept_channels,
@@ -21,8 +22,8 @@ def weighted(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     return [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
 
 
-def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
-    return [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+def norms(network: nn.Module) -> list[_BatchNorm]:
+    return [part for part in network.modules() if isinstance(part, _BatchNorm)]
 
 
 def test_half_of_the_channels_of_each_layer_go_and_the_classes_stay(case: Case) -> None:
@@ -49,7 +50,8 @@ def test_units_that_do_nothing_are_the_ones_to_go(case: Case) -> None:
             if part.bias is not None:
                 part.bias[part.bias.shape[0] // 2 :] = 0
         for layer in others:
-            layer.weight[:, layer.weight.shape[1] // 2 :] = 0
+            if layer.weight.shape[1] > 1:  # not a convolution of each channel on its own
+                layer.weight[:, layer.weight.shape[1] // 2 :] = 0
     rows = torch.from_numpy(case.rows)
     torch.testing.assert_close(without_channels(network, 0.5)(rows), network(rows))
 
@@ -105,7 +107,7 @@ def test_two_of_four_leaves_a_layer_whose_inputs_are_no_multiple_of_four() -> No
     assert two_of_four(torch.randn(8, 1, 3, 3)).all()
 
 
-@pytest.mark.parametrize(("structure", "sparsity"), [("2:4", 0.5), ("unstructured", 0.7)])
+@pytest.mark.parametrize(("structure", "sparsity"), [("2:4", 0.5), ("unstructured", 0.4)])
 def test_weights_that_were_removed_are_zero_after_learning_on(
     case: Case, structure: str, sparsity: float
 ) -> None:
