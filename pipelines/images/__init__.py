@@ -1,0 +1,1 @@
+"""Building the container images: what they hold, and how large they are."""
