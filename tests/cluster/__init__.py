@@ -1,0 +1,1 @@
+"""Against a real Kubernetes API server: etcd and kube-apiserver, without nodes."""
