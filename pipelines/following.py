@@ -13,7 +13,7 @@ Listener = Callable[[dict[str, Any]], None]
 
 @dataclass
 class StepTiming:
-    """Wall time of one step in seconds."""
+    """Wall time of one step in seconds; of all of one name together, where there are several."""
 
     startup: float
     """From the end of the step before until the step's libraries are imported."""
@@ -32,6 +32,9 @@ class Follower(io.TextIOBase):
     timings: dict[str, StepTiming] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     """The last ``error`` event."""
+    finished: int = 0
+    """How many steps said that they had finished."""
+    _begun: dict[str, float] = field(default_factory=dict)
     _partial: str = ""
     _previous_end: float = field(default_factory=time.time)
 
@@ -57,10 +60,12 @@ class Follower(io.TextIOBase):
         step, when = event.get("step", ""), event["time"]
         match event["event"]:
             case "started":
-                self.timings[step] = StepTiming(startup=when - self._previous_end)
+                self._begun[step] = when
+                timing = self.timings.setdefault(step, StepTiming(startup=0.0))
+                timing.startup += when - self._previous_end
             case "finished":
-                timing = self.timings[step]
-                timing.work = when - self._previous_end - timing.startup
+                self.finished += 1
+                self.timings[step].work += when - self._begun[step]
                 self._previous_end = when
             case "error":
                 self.error = event

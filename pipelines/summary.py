@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.shared.recipe import Recipe
-from components.shared.results import TRAINED_ARMS, ArmResult
+from components.shared.results import TRAINED_ARMS, ArmResult, Quality
 from pipelines.local import LocalRun
 
 
@@ -16,7 +16,10 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
     the wall time of the whole run.
     """
     evaluation, registration = run.evaluation, run.registration
-    arms = {name: evaluation.arms.get(name) for name in (*TRAINED_ARMS, "champion")}
+    arms: dict[str, Quality | None] = {
+        name: evaluation.arms.get(name) for name in (*TRAINED_ARMS, "champion")
+    }
+    arms["teacher"] = evaluation.teacher
     steps = {
         name: {"startup": round(timing.startup, 3), "work": round(timing.work, 3)}
         for name, timing in run.timings.items()
@@ -25,9 +28,11 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
         "format_version": 1,
         "recipe": recipe.name,
         "verdict": run.decision.verdict,
+        "outcome": registration.outcome,
         "summary": run.decision.summary,
         "reasons": [check.reason for check in run.decision.checks if not check.passed],
         "warnings": run.decision.warnings,
+        "data_remarks": run.validation.remarks,
         "arms": {name: arm and _arm(arm) for name, arm in arms.items()},
         "candidate": run.decision.candidate,
         "candidates": {
@@ -42,6 +47,7 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
             "version": registration.version,
             "alias": registration.alias,
         },
+        "registry": registration.summary,
         "champion_before": run.decision.champion_version,
         "mlflow_run_id": registration.mlflow_run_id,
         "digests": {
@@ -59,11 +65,17 @@ def summarise(recipe: Recipe, run: LocalRun) -> dict[str, Any]:
     }
 
 
-def _arm(arm: ArmResult) -> dict[str, Any]:
-    latency = arm.latency_ms
-    return {
+def _arm(arm: Quality) -> dict[str, Any]:
+    """A teacher that was not run here has no size and no times."""
+    quality: dict[str, Any] = {
         **{name: metric.value for name, metric in arm.metrics.items()},
         "accuracy_interval": [arm.accuracy_interval.lower, arm.accuracy_interval.upper],
+    }
+    if not isinstance(arm, ArmResult):
+        return quality
+    latency = arm.latency_ms
+    return {
+        **quality,
         "parameters": arm.parameters,
         "size_bytes": arm.size_bytes,
         "latency_ms": {name: getattr(latency, name).value for name in ("p50", "p95", "p99")},

@@ -1,18 +1,16 @@
 """What the columns of a table seem to be: id, label, split, features or images."""
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.data_validation.columns import ALLOWED, NUMBER, TEXT, WHOLE, kind_of
+from components.data_validation.columns import ALLOWED, NUMBER, TEXT, kind_of
 from components.shared.dataset import SPLITS, label_name
 from components.shared.errors import UserError
 from components.shared.recipe import ImageInput, TabularInput
+from components.shared.recipe.inputs import TextInput
+from pipelines.table_inputs import ID_NAMES, LABEL_NAMES, guess_input, is_prose, named_like_id
 
-_LABEL_NAMES = ("label", "target", "class", "y", "category", "species", "diagnosis", "outcome")
-_ID_NAMES = ("id", "row_id", "uid", "uuid", "key", "index", "__index_level_0__")
 _MAX_CLASSES = 200
 
 
@@ -62,10 +60,13 @@ class TableColumns:
     def id_column(self, taken: set[str | None]) -> str | None:
         """A column with a unique value in every row, by a usual name if possible."""
         unique = [name for name in self._kinds if name not in taken and self._may_be_id(name)]
-        named = [name for name in unique if name.lower() in _ID_NAMES]
-        ending = [name for name in unique if _named_like_id(name)]
-        text = [name for name in unique if self._kinds[name] == TEXT]
+        named = [name for name in unique if name.lower() in ID_NAMES]
+        ending = [name for name in unique if named_like_id(name)]
+        text = [name for name in unique if self._is_name(name)]
         return next(iter((*named, *ending, *text)), None)
+
+    def _is_name(self, column: str) -> bool:
+        return self._kinds[column] == TEXT and not is_prose(self._table.column(column))
 
     def split_column(self) -> str | None:
         """A column called ``split`` that holds nothing but the names of splits."""
@@ -77,7 +78,7 @@ class TableColumns:
     def label_column(self, taken: set[str | None]) -> str:
         """The class column: by a usual name, or else the last one with few distinct values."""
         free = [name for name in self._kinds if name not in taken and self._may_be_label(name)]
-        for usual in _LABEL_NAMES:
+        for usual in LABEL_NAMES:
             for name in free:
                 if name.lower() == usual:
                     return name
@@ -108,46 +109,12 @@ class TableColumns:
             )
         return names if self._kinds[label] == TEXT else sorted(names, key=int)
 
-    def features(self, taken: set[str | None]) -> tuple[TabularInput | ImageInput, list[str]]:
+    def features(
+        self, taken: set[str | None]
+    ) -> tuple[TabularInput | ImageInput | TextInput, list[str]]:
         """The input, and notes about columns that are left out."""
-        free = [name for name in self._kinds if name not in taken]
-        images = [name for name in free if self._kinds[name] in ALLOWED["image"]]
-        if images:
-            return self._image(images[0]), []
-        left_out = {
-            "left out, not numeric": [
-                name for name in free if self._kinds[name] not in ALLOWED["feature"]
-            ],
-            "left out, since they seem to be ids": [
-                name for name in free if self._kinds[name] == WHOLE and _named_like_id(name)
-            ],
-            "left out, since the name is kept for labelled, unlabelled and test": [
-                name for name in free if name == "split" and self._kinds[name] != TEXT
-            ],
-        }
-        excluded = {name for names in left_out.values() for name in names}
-        numeric = [name for name in free if name not in excluded]
-        if not numeric:
-            raise UserError("no column holds numbers or images; there is nothing to learn from")
-        notes = [f"{why}: {', '.join(names)}" for why, names in left_out.items() if names]
-        return TabularInput(columns=numeric), notes
-
-    def _image(self, name: str) -> ImageInput:
-        values = self._table.column(name).drop_null()
-        if len(values) == 0:
-            raise UserError(f"column {name!r} has no image in any row")
-        first = values[0].as_py()
-        if isinstance(first, bytes):
-            size = _encoded_size(first, name)
-            return ImageInput(kind="image", column=name, size=size)
-        for channels in (1, 3):
-            side = round((len(first) / channels) ** 0.5)
-            if side and side * side * channels == len(first):
-                return ImageInput(kind="image", column=name, size=[channels, side, side])
-        raise UserError(
-            f"column {name!r} has {len(first)} numbers a row, which is not a square image; write "
-            "the recipe by hand, with data.input.size"
-        )
+        free = {name: kind for name, kind in self._kinds.items() if name not in taken}
+        return guess_input(self._table.select(list(free)), free)
 
     def _may_be_id(self, name: str) -> bool:
         if self._kinds[name] not in ALLOWED["id"]:
@@ -182,17 +149,3 @@ def _without_dictionaries(table: pa.Table) -> pa.Table:
             plain = table.column(position).cast(column.type.value_type)
             table = table.set_column(position, column.name, plain)
     return table
-
-
-def _encoded_size(data: bytes, column: str) -> list[int]:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return [1 if image.mode in {"1", "L"} else 3, image.height, image.width]
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"column {column!r} holds bytes that are not an image") from error
-
-
-def _named_like_id(name: str) -> bool:
-    return name.lower() in _ID_NAMES or name.lower().endswith("_id")

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pipelines.cli import main
+
 ROOT = Path(__file__).parents[1]
 DIGITS = ROOT / "pipelines" / "recipes" / "digits.yaml"
 SHORT = (
@@ -17,8 +21,12 @@ SHORT = (
     "distillation.weight=1",
     "evaluation.latency.budget_s=0.5",
     "evaluation.latency.attempts=1",
+    "gates.latency={p95_ms: 1000, ratio_to_champion: 20}",
+    "gates.prefer=accuracy",
 )
-"""Overrides that make a run short; the student is still a real one."""
+"""Overrides that make a run short; the student is still a real one. So short a measurement of
+latency, beside other tests, tells little: it has wide limits, and another figure chooses the form
+of the student."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,16 @@ class Workspace:
     """A folder to run ``kubedistill`` in, with its own registry."""
 
     folder: Path
+
+    @property
+    def database(self) -> Path:
+        """MLflow's."""
+        return self.folder / ".kubedistill" / "mlflow.db"
+
+    @property
+    def database_after_the_first_run(self) -> Path:
+        """A copy."""
+        return self.database.with_name("first.db")
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -72,3 +90,25 @@ class Ended:
         """``summary.json``."""
         value: dict[str, Any] = json.loads((self.output / "summary.json").read_text())
         return value
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> Done:
+    """Run ``kubedistill`` in this process, to its end."""
+    monkeypatch.setattr(sys, "argv", ["kubedistill", *map(str, arguments)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return Done(ended.value.code, printed.out, printed.err)

@@ -1,5 +1,5 @@
 """The command line ``kubedistill``."""
 
-from pipelines.cli.app import main
+from pipelines.cli.ending import main
 
 __all__ = ["main"]

@@ -7,8 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 console = Console(stderr=True, highlight=False)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print text as it is, on one line however long it is: it has no markup, and may be a path."""
+    console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def plain_table(*headings: str) -> Table:
+    """A table without lines; what is too long for its column goes on below."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
 
 
 def print_json(value: Any) -> None:

@@ -1,7 +1,7 @@
 """``--explain``: every gate of every candidate, in words."""
 
 from components.shared.results import CandidateDecision, Check, Decision
-from pipelines.cli.console import console
+from pipelines.cli.console import console, say
 
 
 def show_decision(decision: Decision) -> None:
@@ -12,7 +12,7 @@ def show_decision(decision: Decision) -> None:
     if not decision.candidates:
         _show_checks(decision.checks)
     console.print()
-    console.print(decision.summary, markup=False, soft_wrap=True)
+    say(decision.summary)
 
 
 def _show_candidate(judged: CandidateDecision, chosen: bool) -> None:
@@ -27,4 +27,4 @@ def _show_checks(checks: list[Check]) -> None:
     for check in checks:
         sign = "[green]✓[/]" if check.passed else "[red]✗[/]"
         console.print(f"  {sign} ", end="")
-        console.print(check.reason, markup=False, soft_wrap=True)
+        say(check.reason)

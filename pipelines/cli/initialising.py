@@ -11,7 +11,7 @@ from pipelines.first_recipe import first_recipe, look_at
 
 
 def write_first_recipe(
-    data: Path, output: Path | None, *, label: str | None, id_column: str | None, force: bool
+    data: str, output: Path | None, *, label: str | None, id_column: str | None, force: bool
 ) -> int:
     """Write the recipe, check that it loads, and say what to do next.
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from components.shared.recipe import Recipe
-from pipelines.cli.console import console
+from pipelines.cli.console import console, say
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -17,9 +16,13 @@ _PLAIN_INTERVAL = 5.0
 
 
 @contextmanager
-def follow(recipe: Recipe) -> Iterator[Listener]:
-    """Yield a listener that shows each step's progress until the block ends."""
-    console.print(f"[bold]{recipe.name}[/] seed {recipe.seed}")
+def follow(title: str) -> Iterator[Listener]:
+    """Yield a listener that shows each step's progress until the block ends.
+
+    Args:
+        title: what is run, in Rich's markup.
+    """
+    console.print(title)
     if not console.is_terminal:
         yield _PlainLines()
         return
@@ -88,4 +91,4 @@ def describe(event: dict[str, Any]) -> str:
 
 
 def _plain(line: str) -> None:
-    console.print(line, markup=False, soft_wrap=True)
+    say(line)

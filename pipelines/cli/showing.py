@@ -1,35 +1,35 @@
 """``kubedistill status``: a model's champion, its figures, and how it got there."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from components.shared.errors import StepFailed, UserError
+from components.shared.formatting import integer, latency, percent, size
 from components.shared.recipe import RegistrySpec
-from pipelines.cli.console import choose_tracking_uri, console, print_json
+from pipelines.cli.console import console, plain_table, print_json, say
+from pipelines.cli.registries import as_command_failures
 
 if TYPE_CHECKING:
     from components.registration.status import Figures, Status, VersionStatus
 
+_Number = TypeVar("_Number", int, float)
+_RUN_LENGTH = 8
+"""Of a run's id in the table, where those of Kubeflow are too long; ``--json`` has all of it."""
 
-def show_status(model: str, alias: str, tracking_uri: str | None, as_json: bool) -> int:
+
+def show_status(registry: RegistrySpec, as_json: bool) -> int:
     """Print the state of a registered model.
 
     Raises:
         UserError: there is no such model.
         StepFailed: MLflow cannot be reached.
     """
-    registry = _registry(model, alias)
-    choose_tracking_uri(tracking_uri)
-    from components.registration.client import TrackingError
     from components.registration.status import read_status
 
-    try:
+    with as_command_failures():
         status = read_status(registry, "")
-    except TrackingError as error:
-        raise StepFailed(str(error)) from error
     if as_json:
         print_json(status.model_dump(mode="json"))
         return 0
@@ -37,77 +37,86 @@ def show_status(model: str, alias: str, tracking_uri: str | None, as_json: bool)
     return 0
 
 
-def _registry(model: str, alias: str) -> RegistrySpec:
-    try:
-        return RegistrySpec(model=model, alias=alias)
-    except ValidationError as error:
-        (first, *_) = error.errors()
-        given = "MODEL" if first["loc"] == ("model",) else "--alias"
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{given} {first['input']!r}: {message}") from error
-
-
 def _show(status: "Status") -> None:
     console.print(f"[bold]{status.model}[/] at {escape(status.tracking_uri)}", soft_wrap=True)
     if status.champion is None:
-        console.print(f"no version has the alias {status.alias}")
+        say(f"no version has the alias {status.alias}")
     else:
         _show_champion(status.champion, status.alias)
         if status.figures is not None:
             _show_figures(status.figures)
+    if status.challenger is not None:
+        _show_challenger(status.challenger, status.model)
     if status.former is not None:
-        console.print(f"former champion: version {status.former.version}")
+        say(f"former champion: version {status.former.version}")
+    for note in status.notes:
+        say(note, style="yellow")
     console.print()
-    console.print(_history(status.versions))
+    console.print(_versions(status.versions))
+
+
+def _show_challenger(challenger: "VersionStatus", model: str) -> None:
+    name = ", ".join(challenger.aliases)
+    console.print(f"[bold yellow]@{name}[/] is version {challenger.version}: it waits for approval")
+    if challenger.shadow:
+        say(f"  on fresh rows: {challenger.shadow}")
+    say(f"  kubedistill promote {model}, or kubedistill reject {model} --reason TEXT")
 
 
 def _show_champion(champion: "VersionStatus", alias: str) -> None:
     console.print(f"[bold green]@{alias}[/] is version {champion.version}")
-    took_over = (
-        f"took over from version {champion.parent_version}"
-        if champion.parent_version
-        else "the first champion"
-    )
-    if champion.promoted_at is not None:
-        took_over += f", promoted {champion.promoted_at:%Y-%m-%d %H:%M} UTC"
-    console.print(f"  {took_over}, by run {champion.run_id}", markup=False, soft_wrap=True)
+    origin = _origin(champion)
+    if origin:
+        say(f"  {origin}")
     for name, digest in (
         ("data", champion.dataset_digest),
         ("teacher", champion.teacher_digest),
         ("student", champion.student_digest),
     ):
         if digest:
-            console.print(f"  {name} {digest[:12]}", markup=False)
+            say(f"  {name} {digest[:12]}")
+
+
+def _origin(champion: "VersionStatus") -> str:
+    """How it came to be the champion, as far as it is known: another tool leaves no trace."""
+    parts = []
+    if champion.took_over_from:
+        parts.append(f"took over from version {champion.took_over_from}")
+    elif champion.promoted_at is not None:
+        parts.append("the first champion")
+    if champion.promoted_at is not None:
+        parts.append(f"promoted {champion.promoted_at:%Y-%m-%d %H:%M} UTC")
+    if champion.run_id:
+        parts.append(f"by run {champion.run_id}")
+    return ", ".join(parts)
 
 
 def _show_figures(figures: "Figures") -> None:
     parts = [
-        _figure("accuracy", figures.accuracy, "{:.1%}"),
-        _figure("retention", figures.retention, "{:.1%}"),
-        _figure("gap recovered", figures.gap_recovered, "{:.0%}"),
-        _figure("p95", figures.latency_p95_ms, "{:.4f} ms"),
-        _figure("parameters", figures.parameters, "{:,}"),
-        _figure("size", figures.size_bytes, "{:,} B"),
+        _figure("accuracy", figures.accuracy, percent),
+        _figure("retention", figures.retention, percent),
+        _figure("gap recovered", figures.gap_recovered, lambda share: percent(share, 0)),
+        _figure("p95", figures.latency_p95_ms, latency),
+        _figure("parameters", figures.parameters, integer),
+        _figure("size", figures.size_bytes, size),
     ]
-    console.print("  " + ", ".join(part for part in parts if part), soft_wrap=True)
+    say("  " + ", ".join(part for part in parts if part))
 
 
-def _figure(name: str, value: float | None, form: str) -> str:
-    return "" if value is None else f"{name} {form.format(value)}"
+def _figure(name: str, value: _Number | None, form: Callable[[_Number], str]) -> str:
+    return "" if value is None else f"{name} {form(value)}"
 
 
-def _history(versions: "list[VersionStatus]") -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("version", "aliases", "registered", "promoted", "took over from", "run"):
-        table.add_column(heading)
+def _versions(versions: "list[VersionStatus]") -> Table:
+    table = plain_table("version", "state", "aliases", "registered (UTC)", "promoted (UTC)", "run")
     for version in versions:
         promoted = version.promoted_at
         table.add_row(
             version.version,
+            version.state or "",
             ", ".join(version.aliases),
             f"{version.registered_at:%Y-%m-%d %H:%M}",
             f"{promoted:%Y-%m-%d %H:%M}" if promoted else "",
-            version.parent_version or "",
-            version.run_id or "",
+            (version.run_id or "")[:_RUN_LENGTH],
         )
     return table

@@ -29,9 +29,9 @@ _STOP_TIMEOUT_S = 10.0
 class WarmInterpreters:
     """The warm interpreters of one run: at most one for each container image."""
 
-    def __init__(self, folder: Path, images: Sequence[str]) -> None:
+    def __init__(self, folder: Path, images: Mapping[str, int]) -> None:
         self._folder = folder
-        self._images = {image: str(position) for position, image in enumerate(images)}
+        self._images = {image: str(position) for image, position in images.items()}
         self._seconds: dict[str, float] = {}
 
     def rewrite(self, pipeline: str) -> str:
@@ -55,11 +55,12 @@ class WarmInterpreters:
         return text
 
     def import_seconds(self) -> dict[str, float]:
-        """Seconds that each image's interpreter spent on imports, of those that have ended them.
+        """Seconds that each interpreter spent on imports, of those that have ended them.
 
-        It stays as it was at the end of the block.
+        By the first image that it serves. It stays as it was at the end of the block.
         """
-        for image, name in self._images.items():
+        first = {name: image for image, name in reversed(self._images.items())}
+        for name, image in first.items():
             with suppress(FileNotFoundError, ValueError):
                 self._seconds[image] = float((self._folder / f"{name}.seconds").read_text())
         return self._seconds
@@ -67,7 +68,8 @@ class WarmInterpreters:
 
 @contextmanager
 def warm_interpreters(preload: Mapping[str, Sequence[str]]) -> Iterator[WarmInterpreters]:
-    """Run a warm interpreter for each container image while the block runs.
+    """Run a warm interpreter for each container image while the block runs; images for which the
+    same modules are imported share one.
 
     They import one after the other, in the order given and in the background; one that a step waits
     for goes at once. (On two cores, importing in parallel made the first steps wait longer, and the
@@ -83,13 +85,16 @@ def warm_interpreters(preload: Mapping[str, Sequence[str]]) -> Iterator[WarmInte
     folder = Path(tempfile.mkdtemp(prefix="kubedistill-"))
     try:
         if not _supported(folder):
-            yield WarmInterpreters(folder, [])
+            yield WarmInterpreters(folder, {})
             return
         (folder / "client.py").symlink_to(_HERE / "client.py")
-        servers = _start(folder, list(preload.values()))
+        modules = list(dict.fromkeys(map(tuple, preload.values())))
+        servers = _start(folder, modules)
         before = os.environ.get(FOLDER_VARIABLE)
         os.environ[FOLDER_VARIABLE] = str(folder)
-        warm = WarmInterpreters(folder, list(preload))
+        warm = WarmInterpreters(
+            folder, {image: modules.index(tuple(wanted)) for image, wanted in preload.items()}
+        )
         try:
             yield warm
         finally:
@@ -117,7 +122,7 @@ def _supported(folder: Path) -> bool:
     return len(os.fsencode(folder)) <= _LONGEST_FOLDER
 
 
-def _start(folder: Path, preload: list[Sequence[str]]) -> list[subprocess.Popen[bytes]]:
+def _start(folder: Path, preload: Sequence[Sequence[str]]) -> list[subprocess.Popen[bytes]]:
     servers = []
     turn = os.open(os.devnull, os.O_RDONLY)  # at its end, so the first may go
     for name, modules in enumerate(preload):

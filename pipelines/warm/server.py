@@ -10,7 +10,6 @@ but is made anew in the child when that is where it is first used.
 """
 
 import atexit
-import ctypes
 import fcntl
 import gc
 import importlib
@@ -30,14 +29,14 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from components.shared.parent import signal_at_its_end
+
 _SIGINT_GRACE_S = 0.5
 """Between the end of the run and SIGTERM for its steps: Ctrl-C has reached them already."""
 _GRACE_S = 3.0
 """Between SIGTERM and SIGKILL for the steps of a run that died: time to save a checkpoint."""
 _PID_BYTES = 4
 _SHELL_SIGNAL_BASE = 128
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 
 @dataclass(eq=False)
@@ -108,8 +107,7 @@ class Server:
     def _leave(self, server: int) -> None:
         """In a new child: be no server any more, but die with it."""
         os.setpgid(0, 0)
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != server:
+        if not signal_at_its_end(server, signal.SIGKILL):
             os._exit(1)
         signal.signal(signal.SIGIO, signal.SIG_DFL)
         self.listener.close()

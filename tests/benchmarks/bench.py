@@ -12,9 +12,23 @@ from rich.console import Console
 from rich.table import Table
 
 from components.shared.files import write_atomically
-from components.shared.recipe import load_recipe
-from pipelines.local import PRELOAD, LocalRun, run_locally
-from tests.benchmarks import compression, evaluation, latency
+from components.shared.recipe import Recipe, load_recipe
+from pipelines.docker_runner.runner import Containers
+from pipelines.docker_runner.surroundings import surroundings_of
+from pipelines.local import IN_PROCESSES, LocalRun, run_locally
+from pipelines.step_runners import StepRunner, Subprocesses
+from tests.benchmarks import (
+    compression,
+    containers,
+    evaluation,
+    features,
+    labelling,
+    latency,
+    objectives,
+    reading,
+    training,
+    validation,
+)
 from tests.benchmarks.results import Result, result
 
 ROOT = Path(__file__).parents[2]
@@ -36,24 +50,47 @@ def overhead(run: LocalRun) -> float:
     return run.seconds - useful
 
 
-def run_once(preload: dict[str, tuple[str, ...]]) -> LocalRun:
+def in_processes(recipe: Recipe) -> StepRunner:
+    """With warm interpreters, as a user runs it."""
+    return IN_PROCESSES
+
+
+def in_new_interpreters(recipe: Recipe) -> StepRunner:
+    """Each step in a process that imports what it needs."""
+    return Subprocesses({})
+
+
+def in_containers(recipe: Recipe) -> StepRunner:
+    """Each step in its image, without a network."""
+    return Containers(surroundings_of(recipe), print)
+
+
+def run_once(runner_of: Callable[[Recipe], StepRunner]) -> LocalRun:
     """The default recipe with a new registry."""
     with tempfile.TemporaryDirectory(prefix="kubedistill-bench-") as folder:
         recipe = load_recipe(ROOT / "pipelines" / "recipes" / "digits.yaml")
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-        return run_locally(recipe, Path(folder) / "out", lambda _: None, preload)
+        return run_locally(recipe, Path(folder) / "out", lambda _: None, runner_of(recipe))
 
 
 def measure_runs(report: Callable[[str], None]) -> list[Result]:
-    """Whole runs of the default recipe, each in a folder of its own, warm and cold in turn, so that
-    a machine that drifts is the same for both."""
-    warm, cold = [], []
+    """Whole runs of the default recipe, each in a folder of its own; warm, cold and in containers
+    in turn, so that a machine that drifts is the same for all."""
+    warm, cold, contained = [], [], []
+    has_images = containers.available(report)
     for number in range(1, REPETITIONS + 1):
-        report(f"run {number} of {REPETITIONS}, warm and cold")
-        warm.append(run_once(PRELOAD))
-        cold.append(run_once({}))
+        report(f"run {number} of {REPETITIONS}, warm, cold and in containers")
+        warm.append(run_once(in_processes))
+        cold.append(run_once(in_new_interpreters))
+        if has_images:
+            contained.append(run_once(in_containers))
     pairs = list(zip(warm, cold, strict=True))
+    per_step = [
+        (overhead(run) - overhead(beside)) / len(run.timings)
+        for run, beside in zip(contained, cold, strict=False)
+    ]
     return [
+        *([containers.container_overhead(per_step)] if per_step else []),
         result(
             "demo_seconds",
             [run.seconds for run in warm],
@@ -86,6 +123,12 @@ def main() -> None:
         *latency.measure(),
         *evaluation.measure(console.print),
         *compression.measure(console.print),
+        *reading.measure(console.print),
+        *validation.measure(console.print),
+        *labelling.measure(console.print),
+        *training.measure(console.print),
+        *objectives.measure(console.print),
+        *features.measure(console.print),
         *measure_runs(console.print),
     ]
     rows = [asdict(row) for row in results]

@@ -60,14 +60,14 @@ def make_candidates(recipe: Recipe, folder: Path) -> Rows:
     teacher_digest = train_teacher(
         dataset, digest, sections["teacher"], recipe.seed, teacher
     ).digest
-    labels = (
-        str(folder / "labels"),
-        generate_soft_labels(dataset, digest, teacher, teacher_digest, str(folder / "labels")),
-    )
+    store = folder / "labels"
+    manifest = generate_soft_labels(dataset, digest, teacher, teacher_digest, {}, "", store)
+    labels = (store, manifest.identity.digest)
     student_digest = train_student(
         dataset,
         digest,
-        *labels,
+        str(store),
+        manifest.identity.digest,
         "student",
         sections["student"],
         sections["distillation"],
@@ -77,7 +77,8 @@ def make_candidates(recipe: Recipe, folder: Path) -> Rows:
     compress(
         dataset,
         digest,
-        *labels,
+        labels,
+        labels,
         {"teacher": (teacher, teacher_digest), "student": (student, student_digest)},
         sections["student"],
         sections["compression"],

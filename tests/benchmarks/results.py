@@ -1,6 +1,7 @@
 """The rows of ``build/bench.json``."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,3 +34,10 @@ def result(
     spread = [round(min(values), 3), round(max(values), 3)]
     holds = value <= target if better == "lower" else value >= target
     return Result(name, round(value, 3), unit, better, target, holds, spread, how)
+
+
+def dearest(values: Mapping[str, list[float]], digits: int) -> tuple[str, str]:
+    """Which one's median over repetitions is the largest, and the medians of all in words."""
+    medians = {name: statistics.median(found) for name, found in values.items()}
+    listing = ", ".join(f"{name} {value:.{digits}f}" for name, value in medians.items())
+    return max(medians, key=lambda name: medians[name]), listing

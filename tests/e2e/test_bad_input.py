@@ -12,8 +12,7 @@ import pytest
 import yaml
 from sklearn.datasets import load_wine
 
-from tests.command_line import DIGITS, Ended, Workspace
-from tests.e2e.conftest import Done
+from tests.command_line import DIGITS, Done, Ended, Workspace
 
 Command = Callable[..., Done]
 

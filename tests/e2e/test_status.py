@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.command_line import DIGITS, Ended, Workspace
-from tests.e2e.conftest import Done
+from tests.command_line import DIGITS, Done, Ended, Workspace
 
 Show = Callable[..., Done]
 
@@ -36,7 +35,7 @@ def test_status_knows_how_the_first_champion_got_there(
     version = next(version for version in versions if version["version"] == "1")
     assert version["verdict"] == "promote"
     assert version["promoted_at"] is not None
-    assert version["student_digest"] == first.summary["digests"]["onnx"]["student"]
+    assert version["student_digest"] == first.summary["digests"]["deployed"]
     assert version["mlflow_run_id"] == first.summary["mlflow_run_id"]
 
 
@@ -50,11 +49,11 @@ def test_status_of_an_unknown_model_names_those_that_exist(show: Show) -> None:
     done = show("digit-student")
     assert (done.status, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no registered model 'digit-student' at sqlite:///")
-    assert "(it has digits-student)" in done.stderr
+    assert "digits-student); a run registers it" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_status_of_an_alias_that_nothing_has(show: Show) -> None:
-    done = show("digits-student", "--alias", "challenger")
+    done = show("digits-student", "--alias", "canary")
     assert done.status == 0
-    assert "no version has the alias challenger" in done.stderr
+    assert "no version has the alias canary" in done.stderr

@@ -16,10 +16,9 @@ import pytest
 from components.shared.bundle import load_network
 from components.shared.dataset import Dataset
 from components.shared.deployable import read_deployable
-from components.shared.events import parse_event
 from components.shared.soft_labels import SoftLabels
-from components.shared.storage import LocalStorage
 from tests.command_line import DIGITS, SHORT, Workspace
+from tests.faults.following import wait_for_step
 
 STEPS = (
     "resolve_dataset",
@@ -47,6 +46,8 @@ def started(workspace: Workspace) -> Iterator[tuple[subprocess.Popen[str], str]]
     options = [part for override in SHORT for part in ("--set", override)]
     process = subprocess.Popen(
         [
+            # What a shell starts in the background would not hear Ctrl-C.
+            *("env", "--default-signal=INT"),
             Path(sys.executable).with_name("kubedistill"),
             "run",
             DIGITS,
@@ -67,19 +68,6 @@ def started(workspace: Workspace) -> Iterator[tuple[subprocess.Popen[str], str]]
         process.wait()
         if process.stderr:
             process.stderr.close()
-
-
-def wait_for_step(workspace: Workspace, process: subprocess.Popen[str], step: str) -> None:
-    log = workspace.folder / "out" / "run.log"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before it could be interrupted"
-        if log.exists():
-            events = [parse_event(line) for line in log.read_text().splitlines()]
-            if any(e and e["event"] == "started" and e["step"] == step for e in events):
-                return
-        time.sleep(0.005)
-    raise AssertionError(f"{step} did not start")
 
 
 def forget_earlier_results(workspace: Workspace) -> None:
@@ -120,9 +108,11 @@ def assert_whole_or_absent(workspace: Workspace) -> None:
         store = run / "generate-soft-labels" / "soft_labels"
         if (store / "manifest.json").exists():
             manifest = Dataset.open(dataset).manifest
-            SoftLabels.read(
-                LocalStorage(store), dataset_digest=manifest.digest, classes=manifest.classes
+            labels = SoftLabels.open(
+                store, dataset_digest=manifest.digest, classes=manifest.classes
             )
+            for position in range(len(labels.shards)):
+                labels.labels(position)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -132,7 +122,7 @@ def test_killed_run_leaves_no_process_and_nothing_half_written(
 ) -> None:
     forget_earlier_results(battered)
     with started(battered) as (process, mark):
-        wait_for_step(battered, process, step)
+        wait_for_step(battered.folder / "out", process, step)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -148,7 +138,7 @@ def test_killed_run_leaves_no_process_and_nothing_half_written(
 def test_ctrl_c_ends_a_run_with_one_line(battered: Workspace, step: str) -> None:
     forget_earlier_results(battered)
     with started(battered) as (process, mark):
-        wait_for_step(battered, process, step)
+        wait_for_step(battered.folder / "out", process, step)
         time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=30)

@@ -14,6 +14,7 @@ from components.shared.recipe import Recipe, load_recipe, recipe_schema
 from pipelines.cli.app import app
 from pipelines.cli.validating import validate_recipe
 from tests.command_line import DIGITS, ROOT, Workspace
+from tests.servers.processes import free_ports
 
 HEAVY = (
     "boto3",
@@ -89,9 +90,9 @@ def test_help_names_every_command_and_exit_status(workspace: Workspace) -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     names = get_command(app).commands  # type: ignore[attr-defined]
-    assert {"run", "compile", "validate", "status", "init", "schema"} <= set(names)
-    for name in names:
-        assert f" {name} " in done.stdout
+    assert {"run", "compile", "init", "status", "shadow", "promote", "rollback"} <= set(names)
+    shown = [done.stdout.index(f"│ {name} ") for name in names]
+    assert shown == sorted(shown)
     assert "Exit status: 0 done" in done.stdout
 
 
@@ -203,7 +204,7 @@ def test_validate_says_what_was_found(workspace: Workspace) -> None:
     found = json.loads(done.stdout)
     assert (found["recipe"], found["success"]) == ("digits", True)
     assert found["rows"] == {"labelled": 100, "unlabelled": 900, "test": 797}
-    assert all(check["success"] for check in found["checks"])
+    assert all(check["status"] == "passed" for check in found["checks"])
     assert len(found["dataset_digest"]) == 64
     assert "valid: 100 labelled, 900 unlabelled, 797 test rows; classes 0, 1, 2" in done.stderr
     assert list(workspace.folder.iterdir()) == [], "nothing is left behind"
@@ -263,6 +264,23 @@ def test_status_of_what_cannot_be(
     assert_refused(workspace.run("status", *arguments), expected)
 
 
+def test_status_claims_nothing_of_a_champion_that_another_tool_registered(
+    workspace: Workspace,
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{workspace.folder}/mlflow.db"
+    client = MlflowClient(tracking_uri=uri)
+    client.create_registered_model("theirs")
+    client.create_model_version("theirs", source=str(workspace.folder))
+    client.set_registered_model_alias("theirs", "champion", "1")
+    done = workspace.run("status", "theirs", "--tracking-uri", uri)
+    assert done.returncode == 0, done.stderr
+    assert "@champion is version 1\n" in done.stderr
+    assert "first champion" not in done.stderr
+    assert "by run" not in done.stderr
+
+
 MAIN = "import sys; sys.argv[0] = 'kubedistill'; from pipelines.cli import main; main()"
 
 
@@ -282,12 +300,12 @@ def test_registry_out_of_reach_is_no_mistake_of_the_user() -> None:
 
 BREAKS = """
 import sys
-import pipelines.cli.app as app
+from pipelines.cli import app, main
 def load_recipe(*arguments, **options):
     raise {error}
 app.load_recipe = load_recipe
 sys.argv[0] = "kubedistill"
-app.main()
+main()
 """
 
 
@@ -326,3 +344,18 @@ def test_init_through_the_command_line(workspace: Workspace) -> None:
         workspace.run("init", "rows.parquet", "--label", "kind"),
         "error: --label kind: there is no such column; there are a, k[ind, b",
     )
+
+
+def test_storage_out_of_reach_is_an_outage_and_no_traceback(tmp_path, command, monkeypatch):
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{free_ports(1)[0]}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "KUBEDISTILL_STORAGE_PATIENCE_S": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    done = command(tmp_path, "validate", DIGITS, "--set", "data.uri=s3://bucket/data")
+    assert done.status == 1
+    assert "check the endpoint (AWS_ENDPOINT_URL_S3)" in done.stderr
+    assert "Traceback" not in done.stderr

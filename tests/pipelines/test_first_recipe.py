@@ -23,16 +23,19 @@ from components.data_validation.validate import validate
 from components.shared.dataset import DatasetManifest
 from components.shared.errors import UserError
 from components.shared.recipe import Recipe, TabularInput, load_recipe
+from components.shared.recipe.inputs import TextInput
+from components.shared.recipe.tokenizers import HashTokenizer
 from pipelines.cli import initialising
 from pipelines.cli.initialising import write_first_recipe
 from pipelines.first_recipe import Found, first_recipe, look_at
+from tests.real_data import docstrings, titanic
 
 Init = Callable[..., Recipe]
 
 
 def write_recipe(data: Path, path: Path, **options: Any) -> Recipe:
     given = {"label": None, "id_column": None, "force": False, **options}
-    assert write_first_recipe(data, path, **given) == 0
+    assert write_first_recipe(str(data), path, **given) == 0
     return load_recipe(path, absolute_paths=True)
 
 
@@ -186,9 +189,56 @@ def test_unique_text_is_the_id_and_other_ids_are_no_features(
     recipe = init(data)
     assert (recipe.data.id, recipe.data.label, recipe.data.features) == ("sample", "label", ["a"])
     notes = capsys.readouterr().err
-    assert "left out, not numeric: comment" in notes
+    assert "left out, since all rows have the same value: comment" in notes
     assert "left out, since they seem to be ids: patient_id" in notes
     accepted(recipe, tmp_path)
+
+
+def test_categories_and_gaps_of_a_table_are_seen(
+    init: Init, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "titanic.parquet"
+    pq.write_table(titanic(), path)
+    recipe = init(path, label="survived")
+    notes = capsys.readouterr().err
+    assert (recipe.data.id, recipe.data.classes) == ("passenger", ["0", "1"])
+    assert isinstance(recipe.data.input, TabularInput)
+    assert [(part.name, part.kind) for part in recipe.data.input.parts] == [
+        ("pclass", "numeric"),
+        ("sibsp", "numeric"),
+        ("parch", "numeric"),
+        ("age", "numeric"),
+        ("fare", "numeric"),
+        ("sex", "categorical"),
+        ("embarked", "categorical"),
+    ]
+    assert recipe.data.input.missing == "indicator"
+    assert "left out, since there are more than 50 categories, or few rows of each: cabin" in notes
+    assert "some numbers are missing in age, fare: the mean stands for them" in notes
+    resolve(recipe.data, tmp_path / "dataset")
+
+
+def test_sentences_are_a_text_and_no_id(init: Init, tmp_path: Path) -> None:
+    texts = docstrings("email", "logging").drop_columns(["id"])
+    path = tmp_path / "docstrings.parquet"
+    pq.write_table(texts, path)
+    recipe = init(path)
+    assert (recipe.data.id, recipe.data.label) == ("@position", "package")
+    assert recipe.data.input == TextInput(
+        kind="text", column="text", tokenizer=HashTokenizer(), length=256
+    )
+    assert recipe.student.model.family == "bag"
+    accepted(recipe, tmp_path)
+
+
+def test_text_beside_numbers_is_left_out(
+    init: Init, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "reviews.parquet"
+    said = [f"this is what customer {row} said" for row in range(120)]
+    recipe = init(write_table(path, said=said, a=numbers(), label=labels()))
+    assert recipe.data.features == ["a"]
+    assert "a text is an input of its own, without other columns: said" in capsys.readouterr().err
 
 
 def test_options_overrule_the_guesses(init: Init, tmp_path: Path) -> None:
@@ -265,7 +315,7 @@ def test_any_text_means_the_same_in_the_recipe(
 ) -> None:
     found = Found(
         name="any",
-        path=Path("/data") / file.replace("\0", ""),
+        uri="/data/" + file.replace("\0", ""),
         label=f"label {label}",
         id=f"id {label}",
         classes=classes,
@@ -353,7 +403,7 @@ def test_images_in_a_column(init: Init, tmp_path: Path, kind: str) -> None:
 
 def refusal(data: Path, **options: str) -> str:
     with pytest.raises(UserError) as caught:
-        look_at(data, **{"label": None, "id_column": None, **options})
+        look_at(str(data), **{"label": None, "id_column": None, **options})
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -455,7 +505,7 @@ def test_class_folder_without_an_image(tmp_path: Path) -> None:
 def test_one_class_folder(tmp_path: Path) -> None:
     root = save_pictures(tmp_path / "pictures")
     assert "has one class folder, 'pictures'; at least 2 classes are needed" in refusal(tmp_path)
-    assert look_at(root, label=None, id_column=None).classes[0] == "digit 0"
+    assert look_at(str(root), label=None, id_column=None).classes[0] == "digit 0"
 
 
 def test_image_that_is_none(tmp_path: Path) -> None:

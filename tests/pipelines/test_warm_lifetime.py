@@ -47,7 +47,15 @@ class Run:
     def __init__(self, folder: Path, *modules: str) -> None:
         (folder / "program.py").write_text(textwrap.dedent(STEP))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(RUN), *modules],
+            # What a shell starts in the background would not hear Ctrl-C.
+            [
+                "/usr/bin/env",
+                "--default-signal=INT",
+                sys.executable,
+                "-c",
+                textwrap.dedent(RUN),
+                *modules,
+            ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,

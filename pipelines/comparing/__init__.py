@@ -1,0 +1,1 @@
+"""Methods of distillation compared on one's own data, over seeds."""

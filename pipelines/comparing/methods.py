@@ -1,0 +1,80 @@
+"""The methods that are compared: what ``--methods`` names, and the recipe of each."""
+
+import difflib
+from collections.abc import Sequence
+
+from components.shared.errors import UserError
+from components.shared.recipe import Recipe
+from components.shared.recipe.objectives import NAMES, NAMES_ALONE
+
+RECIPE = "recipe"
+"""The method that the recipe has, with its settings."""
+METHODS: tuple[str, ...] = (RECIPE, "auto", *NAMES_ALONE)
+
+
+def parse_methods(text: str) -> list[str]:
+    """The methods that are named, in their order.
+
+    Args:
+        text: names separated by commas, such as ``kd,dist,auto``.
+
+    Raises:
+        UserError: a name is not known, given twice, or there is none.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UserError(f"--methods: name some of {', '.join(METHODS)}")
+    for position, name in enumerate(names):
+        if name in NAMES and name not in NAMES_ALONE:
+            raise UserError(
+                f"--methods: {name} needs settings; write it into the recipe with them, and "
+                f"compare {RECIPE}"
+            )
+        if name not in METHODS:
+            near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(METHODS)}"
+            raise UserError(f"--methods: {name} is no method; {hint}")
+        if name in names[:position]:
+            raise UserError(f"--methods: {name} is given twice")
+    return names
+
+
+def seeds_of(recipe: Recipe, count: int) -> list[int]:
+    """The seed of the recipe, and those after it."""
+    return [recipe.seed + number for number in range(count)]
+
+
+def has_own_splits(recipe: Recipe) -> bool:
+    """Whether each seed splits the rows anew: where the recipe splits at random."""
+    return recipe.data.split.by == "random"
+
+
+def recipe_of_seed(recipe: Recipe, seed: int) -> Recipe:
+    """The recipe of one seed.
+
+    Where rows are split at random, the split's seed moves along: figures that differ by the seed of
+    training alone would say nothing of other rows. Drift is not judged, since a comparison looks at
+    no champion. All methods have the network that the recipe names, whatever its search would find.
+    """
+    data, split = recipe.data, recipe.data.split
+    if split.by == "random":
+        moved = split.model_copy(update={"seed": split.seed + seed - recipe.seed})
+        data = data.model_copy(update={"split": moved})
+    validation = recipe.validation.model_copy(update={"drift": None})
+    student = recipe.student.model_copy(update={"search": None})
+    changed = {"seed": seed, "data": data, "validation": validation, "student": student}
+    return recipe.model_copy(update=changed)
+
+
+def section_of(recipe: Recipe, method: str) -> dict[str, object]:
+    """The recipe's section ``distillation`` with another method; its own for ``recipe``.
+
+    Whether the other settings of the section go with the method is looked at when it trains.
+    """
+    section = recipe.distillation.model_dump(mode="json", exclude_none=True)
+    return section if method == RECIPE else {**section, "method": method}
+
+
+def sections_of(recipe: Recipe, methods: Sequence[str]) -> dict[str, dict[str, object]]:
+    """:func:`section_of` each method, by its name."""
+    return {method: section_of(recipe, method) for method in methods}
