@@ -37,7 +37,7 @@ def test_released_lease_is_had_at_once(holders: Holders) -> None:
     released = time.monotonic()
     holders.wait_for("second holds")
 
-    assert time.monotonic() - released < 5
+    assert time.monotonic() - released < 15
     first.succeed()
     second.succeed()
     assert holders.found().spec.holder_identity == ""

@@ -123,7 +123,7 @@ def test_server_that_never_answers_is_given_up_in_bounded_time() -> None:
 
     assert "no answer within 1 s, at 2 attempts" in message
     assert "MLFLOW_HTTP_REQUEST_TIMEOUT" in message
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(

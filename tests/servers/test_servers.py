@@ -111,7 +111,7 @@ def test_postgres_leaves_nothing_behind_though_a_client_is_still_connected():
         assert processes_in(cluster.folder)
         started = time.monotonic()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert processes_in(cluster.folder) == []
     assert not cluster.folder.exists()
     client.close()

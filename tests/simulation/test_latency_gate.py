@@ -2,10 +2,12 @@
 
 Everything is measured for real, by the product's own code, while two other processes load the
 cores. What makes a student slower is known by construction: one call of it runs the champion's
-session more often.
+session more often. Each run passes by chance, so that of the rates three binomial standard errors
+are allowed for.
 """
 
 import gc
+import math
 import shutil
 import statistics
 import subprocess
@@ -73,6 +75,11 @@ def model(tmp_path: Path) -> Path:
     return write_layers(tmp_path / "model.onnx", [64, 32, 10])
 
 
+def three_errors(rate: float, runs: int) -> float:
+    """Three standard errors of the number of runs that pass, each with this chance."""
+    return 3 * math.sqrt(rate * (1 - rate) * runs)
+
+
 def judged(session: ort.InferenceSession, times: int, champion_times: int) -> tuple[float, float]:
     """Ratio and its bound of one short run."""
     sessions = {
@@ -97,14 +104,14 @@ def test_at_most_5_percent_of_students_at_the_margin_pass(model: Path, times: in
     passed = sum(bound <= truth for _, bound in found)
     print(f"{passed} of {SLOW_RUNS} pass a limit of {truth:.4f}")
     assert truth == pytest.approx(times / 10, rel=0.01)
-    assert passed <= 0.05 * SLOW_RUNS
+    assert passed <= 0.05 * SLOW_RUNS + three_errors(0.05, SLOW_RUNS)
 
 
 def test_at_least_80_percent_of_equal_students_pass(model: Path) -> None:
     session = open_session("student", model, 1, "cpu")
     passed = sum(judged(session, 10, 10)[1] <= 1.1 for _ in range(EQUAL_RUNS))
     print(f"{passed} of {EQUAL_RUNS} pass")
-    assert passed >= 0.8 * EQUAL_RUNS
+    assert passed >= 0.8 * EQUAL_RUNS - three_errors(0.8, EQUAL_RUNS)
 
 
 def test_an_identical_model_is_never_rejected(model: Path, tmp_path: Path) -> None:
