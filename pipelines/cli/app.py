@@ -110,8 +110,8 @@ def compare(
         str,
         typer.Option(
             metavar="NAMES",
-            help="Methods, separated by commas: objectives such as kd,dkd,dist; auto; recipe for "
-            "the recipe's own.",
+            help="Methods, separated by commas: objectives such as kd,dkd,dist; several as one, "
+            "such as kd+fitnet; auto; recipe for the recipe's own.",
         ),
     ] = "kd,dist,auto",
     seeds: Annotated[

@@ -10,33 +10,50 @@ from components.shared.recipe.objectives import NAMES, NAMES_ALONE
 RECIPE = "recipe"
 """The method that the recipe has, with its settings."""
 METHODS: tuple[str, ...] = (RECIPE, "auto", *NAMES_ALONE)
+_AND = "+"
+"""Between the objectives of one method."""
 
 
 def parse_methods(text: str) -> list[str]:
     """The methods that are named, in their order.
 
     Args:
-        text: names separated by commas, such as ``kd,dist,auto``.
+        text: names separated by commas, such as ``kd,dist,auto``; objectives with a plus between
+            them, such as ``kd+fitnet``, are one method, which minimises their sum.
 
     Raises:
-        UserError: a name is not known, given twice, or there is none.
+        UserError: a name is not known, given twice, does not go with others, or there is none.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
+    methods = ["".join(method.split()) for method in text.split(",") if method.strip()]
+    if not methods:
         raise UserError(f"--methods: name some of {', '.join(METHODS)}")
-    for position, name in enumerate(names):
-        if name in NAMES and name not in NAMES_ALONE:
-            raise UserError(
-                f"--methods: {name} needs settings; write it into the recipe with them, and "
-                f"compare {RECIPE}"
-            )
-        if name not in METHODS:
-            near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(METHODS)}"
-            raise UserError(f"--methods: {name} is no method; {hint}")
-        if name in names[:position]:
-            raise UserError(f"--methods: {name} is given twice")
-    return names
+    seen = []
+    for method in methods:
+        names = method.split(_AND)
+        if not all(names):
+            raise UserError(f"--methods: {method} lacks a name beside a plus")
+        for name in names:
+            _check(name)
+            if len(names) > 1 and name not in NAMES_ALONE:
+                raise UserError(f"--methods: {method} is no method; {name} stands alone")
+        if len(set(names)) < len(names):
+            raise UserError(f"--methods: {method} has an objective twice")
+        if set(names) in seen:
+            raise UserError(f"--methods: {method} is given twice")
+        seen.append(set(names))
+    return methods
+
+
+def _check(name: str) -> None:
+    if name in NAMES and name not in NAMES_ALONE:
+        raise UserError(
+            f"--methods: {name} needs settings; write it into the recipe with them, and "
+            f"compare {RECIPE}"
+        )
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(METHODS)}"
+        raise UserError(f"--methods: {name} is no method; {hint}")
 
 
 def seeds_of(recipe: Recipe, count: int) -> list[int]:
@@ -72,7 +89,9 @@ def section_of(recipe: Recipe, method: str) -> dict[str, object]:
     Whether the other settings of the section go with the method is looked at when it trains.
     """
     section = recipe.distillation.model_dump(mode="json", exclude_none=True)
-    return section if method == RECIPE else {**section, "method": method}
+    if method == RECIPE:
+        return section
+    return {**section, "method": method.split(_AND) if _AND in method else method}
 
 
 def sections_of(recipe: Recipe, methods: Sequence[str]) -> dict[str, dict[str, object]]:

@@ -21,6 +21,8 @@ from pipelines.comparing.table import share, title
 
 _BOTTOM = 46.0
 _TOP = 16.0
+_LETTER = 8.2
+"""Width of one, at most, on the average of a name."""
 _LOOKS = {"method": "student"}
 """Colour and shape, where they are not those of the arm."""
 
@@ -32,7 +34,7 @@ class Layout:
     name: str
     width: float
     left: float
-    """Room for the names; none where they stand above their lines."""
+    """Least room for the names; none where they stand above their lines."""
     line: float
     """Height of a contender."""
     ticks: int
@@ -51,9 +53,10 @@ def picture(comparison: MethodComparison, layout: Layout) -> Markup:
     """
     contenders = sorted(comparison.contenders, key=lambda one: one.accuracy.mean)
     height = _TOP + layout.line * len(contenders) + _BOTTOM
-    frame = Frame(
-        width=layout.width, height=height, top=_TOP, right=24, bottom=_BOTTOM, left=layout.left
-    )
+    left = layout.left
+    if layout is WIDE:
+        left = max(left, 20 + _LETTER * max(len(title(one)) for one in contenders))
+    frame = Frame(width=layout.width, height=height, top=_TOP, right=24, bottom=_BOTTOM, left=left)
     x = Scale(_domain(contenders), frame.x_range)
     y = Scale((0.0, float(len(contenders))), (height - _BOTTOM, _TOP))
     bare = Scale((0.0, 1.0), frame.y_range)

@@ -159,7 +159,7 @@ def test_a_method_that_was_left_out_is_named_with_its_reason_and_the_rest_is_com
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to render with")
 def test_letters_of_the_picture_can_be_read_on_a_phone(tmp_path: Path) -> None:
-    names = ("soft_cross_entropy", "kd")
+    names = ("soft_cross_entropy+similarity_preserving", "kd")
     trials = [trial(name, seed, 0.95 + seed / 100) for seed in (0, 1) for name in names]
     page = render_page(together(trials, *names))
     for found in measure(tmp_path, {"methods": page}, widths=(360, 768, 1440)):
@@ -172,6 +172,15 @@ def test_names_are_taken_in_their_order() -> None:
     assert parse_methods("dist, kd,auto") == ["dist", "kd", "auto"]
 
 
+def test_several_objectives_are_one_method(digits_recipe: Recipe) -> None:
+    from components.shared.recipe import DistillationSpec, parse_section
+
+    assert parse_methods("kd, kd + fitnet") == ["kd", "kd+fitnet"]
+    section = section_of(digits_recipe, "kd+fitnet")
+    spec = parse_section(DistillationSpec, section, "distillation")
+    assert [one.kind for one in spec.objectives] == ["kd", "fitnet"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -180,6 +189,11 @@ def test_names_are_taken_in_their_order() -> None:
         ("kd,online_teacher", "online_teacher needs settings"),
         ("kd,kd", "kd is given twice"),
         (",", "name some of"),
+        ("kd+", r"kd\+ lacks a name beside a plus"),
+        ("kd+dits", "dits is no method; did you mean dist"),
+        ("kd+auto", r"kd\+auto is no method; auto stands alone"),
+        ("kd+kd", r"kd\+kd has an objective twice"),
+        ("kd+dist,dist+kd", r"dist\+kd is given twice"),
     ],
 )
 def test_wrong_names_are_refused_with_a_suggestion(text: str, says: str) -> None:
