@@ -62,6 +62,11 @@ def integer(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, whose plural has an s: 1 as ``1 row``, 1200 as ``1,200 rows``."""
+    return f"{integer(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def ratio(value: float, digits: int = 1) -> str:
     """How many times as large: 8.24 as ``8.2`` and a times sign; whole numbers from 10 on."""
     if not math.isfinite(value):

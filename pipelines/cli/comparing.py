@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from components.shared.files import write_atomically
-from components.shared.formatting import percent
+from components.shared.formatting import counted, percent
 from components.shared.recipe import Recipe
 from pipelines.cli.console import choose_tracking_uri, console, plain_table, say
 from pipelines.cli.exit_status import ExitStatus
@@ -52,8 +52,7 @@ def compare_methods(recipe: Recipe, methods: str, count: int, output: Path, as_j
     choose_tracking_uri(None)  # of a teacher that is in MLflow
     with exclusive(output, (COMPARISON, TABLE, PAGE)):
         console.print(
-            f"[bold]{escape(recipe.name)}[/] {', '.join(names)} on "
-            f"{count} seed{'' if count == 1 else 's'}"
+            f"[bold]{escape(recipe.name)}[/] {', '.join(names)} on {counted(count, 'seed')}"
         )
         from pipelines.comparing.running import run_comparison, tasks_of
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from components.shared.bundle import Candidate
-from components.shared.formatting import level, percent, points, points_interval
+from components.shared.formatting import counted, level, percent, points, points_interval
 from components.shared.recipe.objectives import described, shown
 from components.shared.results import ArmName
 from pipelines.comparing.records import Contender, LeftOut, Mean, MethodComparison, Trial
@@ -126,7 +126,7 @@ def _sentence(one: Contender) -> str:
     if one.gap_recovered is None or one.gain is None or one.standing is None:
         return f"{one.name}: no gap to close, since the teacher is not ahead of labels alone."
     gap, gain = one.gap_recovered, one.gain
-    seeds = f"{len(gap.values)} seed{'' if len(gap.values) == 1 else 's'}"
+    seeds = counted(len(gap.values), "seed")
     recovered = f"{one.name} recovers {percent(gap.mean, 0)} of the gap over {seeds}"
     if gap.interval is not None:
         recovered += (

@@ -1,6 +1,6 @@
 """A comparison as a Markdown table."""
 
-from components.shared.formatting import GAP, percent, points
+from components.shared.formatting import GAP, counted, percent, points
 from components.shared.markdown import escape
 from pipelines.comparing.records import Contender, LeftOut, Mean, MethodComparison
 
@@ -22,7 +22,7 @@ def as_table(comparison: MethodComparison) -> str:
         "|---|---|---|---|---|",
         *(f"| {' | '.join(cells(one))} |" for one in comparison.contenders),
         "",
-        f"{count} seed{'' if count == 1 else 's'}"
+        counted(count, "seed")
         + (", each with a random split of its own" if comparison.own_splits else "")
         + f"; {comparison.test_rows:,} test rows each.",
         "",

@@ -5,7 +5,7 @@ from components.evaluation.comparing.policy import Policy
 from components.evaluation.judging.sentences import times_of_100
 from components.evaluation.reporting.statements import Comparison as Difference
 from components.evaluation.reporting.statements import relation
-from components.shared.formatting import GAP, integer, level, percent, points, short
+from components.shared.formatting import GAP, counted, integer, level, percent, points, short
 from components.shared.results import KnownRows, LabelledComparison
 
 _MOST_NAMED = 3
@@ -15,7 +15,7 @@ def difference(found: Difference, rows: int, challenger: str, champion: str, pol
     """The two models on the labelled rows, by their versions."""
     names = f"challenger version {challenger}", f"champion version {champion}"
     compared = relation(found, policy.confidence, *names, digits=2)
-    return _plain(f"{compared}, on {_rows(rows, 'labelled row')}.")
+    return _plain(f"{compared}, on {counted(rows, 'labelled row')}.")
 
 
 def summary(findings: Findings, policy: Policy) -> str:
@@ -28,7 +28,7 @@ def summary(findings: Findings, policy: Policy) -> str:
         case _:
             rows = findings.rows.rows
             parts = [
-                f"Only {_rows(rows, 'row')} {'is' if rows == 1 else 'are'} fresh, and "
+                f"Only {counted(rows, 'row')} {'is' if rows == 1 else 'are'} fresh, and "
                 f"{integer(policy.min_rows)} are needed to judge."
             ]
     return _plain(" ".join(parts))
@@ -64,7 +64,7 @@ def _about_agreement(findings: Findings, policy: Policy) -> str:
     agreement = findings.agreement
     return (
         f"The two predict the same class on {percent(agreement.estimate.value)} of "
-        f"{_rows(findings.rows.rows, 'fresh row')}, with {level(policy.confidence)} bounds of "
+        f"{counted(findings.rows.rows, 'fresh row')}, with {level(policy.confidence)} bounds of "
         f"{percent(agreement.lower)} and {percent(agreement.upper)}; at least "
         f"{short(percent(policy.min_agreement))} is asked for."
     )
@@ -93,7 +93,7 @@ def _few_labels(findings: Findings, policy: Policy) -> str | None:
     if findings.judgement.judged_by == "labels" or not count:
         return None
     return (
-        f"Only {_rows(count, 'fresh row')} {'has' if count == 1 else 'have'} a label, fewer than "
+        f"Only {counted(count, 'fresh row')} {'has' if count == 1 else 'have'} a label, fewer than "
         f"the {integer(policy.min_rows)} that accuracy is judged on."
     )
 
@@ -109,7 +109,7 @@ def _power(findings: Findings) -> str | None:
         else f"for 80 times about {integer(power.rows_needed)} labelled rows are needed"
     )
     return (
-        f"With {_rows(power.rows, 'labelled row')}, a challenger exactly as good as the champion "
+        f"With {counted(power.rows, 'labelled row')}, a challenger exactly as good as the champion "
         f"is supported about {times_of_100(power.power)} times of 100; {more}."
     )
 
@@ -178,7 +178,7 @@ def _undated(findings: Findings) -> str | None:
     count = findings.rows.undated
     if not count:
         return None
-    return f"{_rows(count, 'row')} without a time {'was' if count == 1 else 'were'} left out."
+    return f"{counted(count, 'row')} without a time {'was' if count == 1 else 'were'} left out."
 
 
 def _noisy(findings: Findings) -> str | None:
@@ -198,10 +198,6 @@ def _judging_labels(findings: Findings) -> LabelledComparison | None:
 def _margin(policy: Policy) -> str:
     margin = short(points(policy.margin, 2)).lstrip("+")
     return margin.removesuffix("s") if margin.startswith(f"1{GAP}") else margin
-
-
-def _rows(count: int, noun: str) -> str:
-    return f"{integer(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def _plain(text: str) -> str:

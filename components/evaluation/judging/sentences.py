@@ -8,6 +8,7 @@ from components.evaluation.judging.gate_list import Gate
 from components.evaluation.judging.gate_units import unit_of
 from components.evaluation.judging.lookup import UnusableError
 from components.evaluation.judging.readings import Reading
+from components.shared.formatting import counted
 from components.shared.recipe.gates import Gates
 from components.shared.results import CandidateDecision, Evaluation, Power
 
@@ -43,7 +44,7 @@ def summary(candidates: Sequence[CandidateDecision], position: int, evaluation: 
     """
     about = candidates[position]
     failed = [check.gate for check in about.checks if not check.passed]
-    gates = f"{len(about.checks)} gate{'s' if len(about.checks) > 1 else ''}"
+    gates = counted(len(about.checks), "gate")
     passing = sum(candidate.passed for candidate in candidates)
     if failed:
         text = f"{', '.join(failed)} failed ({len(failed)} of {gates})."

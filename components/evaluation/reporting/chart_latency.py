@@ -8,7 +8,7 @@ from markupsafe import Markup
 from components.evaluation.reporting.chart_labels import spread
 from components.evaluation.reporting.charts import Frame, Scale, axes, chart, line, path, tag, text
 from components.evaluation.reporting.listing import Shown
-from components.shared.formatting import integer, latency, short
+from components.shared.formatting import counted, latency, short
 from components.shared.results import Latency, Percentile, PercentileName
 
 _FRAME = Frame(width=420, height=190, top=12, right=92, bottom=34, left=58)
@@ -59,7 +59,7 @@ def latency_panel(model: Shown, ratio: float) -> Markup:
         text(
             _FRAME.width - _FRAME.right,
             _FRAME.height - 12,
-            f"end, {integer(count)} segment{'' if count == 1 else 's'}",
+            f"end, {counted(count, 'segment')}",
             "tick",
             "end",
         ),

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from components.evaluation.reporting.chart_latency import latency_panel, span
 from components.evaluation.reporting.listing import Model, Shown
-from components.shared.formatting import integer, percent
+from components.shared.formatting import counted, percent
 from components.shared.results import Latency, Noise
 
 
@@ -36,9 +36,7 @@ def conditions(models: Sequence[Model]) -> Conditions:
 
 def condition(latency: Latency) -> str:
     """Batch size and threads in words."""
-    rows = f"{integer(latency.batch_size)} row{'' if latency.batch_size == 1 else 's'}"
-    threads = f"{integer(latency.threads)} thread{'' if latency.threads == 1 else 's'}"
-    return f"{rows} a call, {threads}"
+    return f"{counted(latency.batch_size, 'row')} a call, {counted(latency.threads, 'thread')}"
 
 
 def noise_sentences(noise: Noise) -> list[str]:

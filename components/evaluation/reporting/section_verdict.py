@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.evaluation.reporting.listing import plain
-from components.shared.formatting import level
+from components.shared.formatting import counted, level
 from components.shared.results import Decision, Evaluation
 
 _PREFERENCES = {
@@ -16,7 +16,7 @@ _PREFERENCES = {
 
 def outcome(evaluation: Evaluation, decision: Decision) -> str:
     """How the verdict came about, as the end of a sentence that begins with the model's name."""
-    gates = f"{len(decision.checks)} gate{'' if len(decision.checks) == 1 else 's'}"
+    gates = counted(len(decision.checks), "gate")
     failed = sum(not check.passed for check in decision.checks)
     every = "its" if len(decision.checks) == 1 else "all"
     result = f"failed {failed} of {gates}" if failed else f"passed {every} {gates}"

@@ -3,7 +3,7 @@
 from components.registration.card.section import Section, listed, paragraphs
 from components.registration.submission import Submission
 from components.shared.bundle import Candidate, ModelBundle
-from components.shared.formatting import integer, percent
+from components.shared.formatting import counted, integer, percent
 from components.shared.lineage import Stage
 from components.shared.markdown import clip, code, escape, facts
 from components.shared.recipe import TrainedTeacher
@@ -129,7 +129,7 @@ def _size(student: ModelBundle) -> str:
     size = student.selection and student.selection.size
     if not size:
         return ""
-    trials = f"{len(size.tried)} trial{'' if len(size.tried) == 1 else 's'}"
+    trials = counted(len(size.tried), "trial")
     enough = f"agrees with the labels that it learns from on {percent(size.needed)} of other rows"
     if any(one.enough for one in size.tried):
         return (

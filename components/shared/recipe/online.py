@@ -5,6 +5,7 @@ The formulas are in :mod:`components.shared.training.objectives`.
 
 from typing import Literal
 
+from components.shared.formatting import counted
 from components.shared.recipe.base import PositiveInt
 from components.shared.recipe.models import BuiltInSpec
 from components.shared.recipe.objective import Objective
@@ -27,7 +28,7 @@ class Mutual(Objective):
     @property
     def described(self) -> str:
         """What a report calls it."""
-        notes = [f"{self.peers} peer{'s' if self.peers > 1 else ''}"]
+        notes = [counted(self.peers, "peer")]
         if self.model:
             notes.append(self.model.family)
         if self.temperature != 1:
