@@ -114,7 +114,7 @@ def test_secret_in_the_place_of_its_name_is_refused_without_repeating_it(name):
         (webhook(event=["promoted"]), "webhooks[0].event: unknown field; did you mean events?"),
         (webhook(events=["deployed"]), "webhooks[0].events[0]: input should be 'promoted'"),
         (webhook(events=[]), "webhooks[0].events: "),
-        (webhook(events=["moved", "moved"]), "webhooks[0].events: an event is listed more than"),
+        (webhook(events=["moved", "moved"]), "webhooks[0].events: moved is listed more than"),
         (webhook(timeout_s=0), "webhooks[0].timeout_s: "),
         (webhook(attempts=100), "webhooks[0].attempts: "),
         ({"webhooks": webhook()["webhooks"] * 2}, "webhooks: https://hooks.example.org/models is"),

@@ -60,7 +60,7 @@ def error_of(*overrides: str) -> str:
         ("data.label=image", "data: the label column 'image' is also a feature"),
         ("data.split={by: column, column: id}", "data: the split column 'id' is also the id"),
         ("data.id=split", "the id column is called 'split', a name that is reserved"),
-        ("data.classes=[a, a]", "data.classes: a class is listed more than once"),
+        ("data.classes=[a, a]", "data.classes: class 'a' is listed more than once"),
     ],
 )
 def test_error_names_the_field_and_what_to_write(override: str, expected: str) -> None:

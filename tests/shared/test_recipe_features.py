@@ -54,7 +54,7 @@ def test_method_is_said_in_words(written: str, words: str) -> None:
         ("method={kind: rkd, distance: 0, angle: 0}", "distance and angle are both 0"),
         ("method={kind: hidden_states, similarity: dot}", "similarity: "),
         ("method=deeper_exit", "exits: is required"),
-        ("method={kind: deeper_exit, exits: [a, b, a]}", "exits: a is listed twice"),
+        ("method={kind: deeper_exit, exits: [a, b, a]}", "exits: a is listed more than once"),
         ("method={kind: deeper_exit, exits: [a], alpha: 2}", "alpha: "),
         ("method={kind: fitnet, temperature: 2}", "temperature: unknown field"),
     ],

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from components.shared.recipe.base import Names, Spec
+from components.shared.recipe.base import Names, Spec, repeated
 
 MissingPolicy = Literal["error", "zero", "mean", "indicator"]
 """What is done about a number that is missing (null or NaN). ``error``: the data are refused;
@@ -38,8 +38,8 @@ class CategoricalColumn(Spec):
     @field_validator("categories")
     @classmethod
     def _each_once(cls, categories: list[str] | None) -> list[str] | None:
-        if categories is not None and len(set(categories)) != len(categories):
-            raise ValueError("a category is listed more than once")
+        if (twice := repeated(categories or [])) is not None:
+            raise ValueError(f"category {twice!r} is listed more than once")
         return categories
 
     @property

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from components.shared.recipe.base import PositiveFloat, PositiveInt, Spec
+from components.shared.recipe.base import PositiveFloat, PositiveInt, Spec, repeated
 
 
 class Float32(Spec):
@@ -150,9 +150,7 @@ class CompressionSpec(Spec):
     @field_validator("candidates")
     @classmethod
     def _each_once(cls, candidates: list[Any]) -> list[Any]:
-        names = [candidate.name for candidate in candidates]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
+        if twice := repeated([candidate.name for candidate in candidates]):
             raise ValueError(
                 f"{twice} is listed more than once; candidates of a kind have to differ in ranges, "
                 "structure, sparsity or precision"

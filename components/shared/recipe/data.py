@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from components.shared.recipe.base import Names, Spec
+from components.shared.recipe.base import Names, Spec, repeated
 from components.shared.recipe.inputs import InputSpec
 
 SplitName = Literal["labelled", "unlabelled", "test"]
@@ -69,8 +69,8 @@ class DataSpec(Spec):
     @field_validator("classes")
     @classmethod
     def _unique(cls, classes: list[str] | None) -> list[str] | None:
-        if classes is not None and len(set(classes)) != len(classes):
-            raise ValueError("a class is listed more than once")
+        if (twice := repeated(classes or [])) is not None:
+            raise ValueError(f"class {twice!r} is listed more than once")
         return classes
 
     @model_validator(mode="after")
@@ -93,8 +93,8 @@ class DataSpec(Spec):
     @field_validator("slices")
     @classmethod
     def _each_slice_once(cls, slices: list[str]) -> list[str]:
-        if len(set(slices)) != len(slices):
-            raise ValueError("a column is listed more than once")
+        if (twice := repeated(slices)) is not None:
+            raise ValueError(f"column {twice!r} is listed more than once")
         return slices
 
     @model_validator(mode="after")

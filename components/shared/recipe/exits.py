@@ -7,16 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.shared.recipe.base import Fraction
+from components.shared.recipe.base import Fraction, repeated
 from components.shared.recipe.features import LayerPath
 from components.shared.recipe.objective import InsideObjective
 from components.shared.recipe.schedules import Temperature, shown
 
 
 def _each_once(exits: list[str]) -> list[str]:
-    twice = next((path for place, path in enumerate(exits) if path in exits[:place]), None)
-    if twice is not None:
-        raise ValueError(f"{twice} is listed twice")
+    if twice := repeated(exits):
+        raise ValueError(f"{twice} is listed more than once")
     return exits
 
 

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from components.shared.recipe.base import PositiveInt, Spec
+from components.shared.recipe.base import PositiveInt, Spec, repeated
 
 EventName = Literal["promoted", "rejected", "rolled_back", "challenger", "moved"]
 """``promoted``: a version became the champion. ``rejected``: the gates or a person turned one down.
@@ -80,15 +80,13 @@ class WebhookSpec(Spec):
     @field_validator("events")
     @classmethod
     def _each_event_once(cls, events: list[EventName]) -> list[EventName]:
-        if len(set(events)) != len(events):
-            raise ValueError("an event is listed more than once")
+        if twice := repeated(events):
+            raise ValueError(f"{twice} is listed more than once")
         return events
 
 
 def _each_url_once(webhooks: list[WebhookSpec]) -> list[WebhookSpec]:
-    urls = [webhook.url for webhook in webhooks]
-    twice = next((url for url in urls if urls.count(url) > 1), None)
-    if twice:
+    if twice := repeated([webhook.url for webhook in webhooks]):
         raise ValueError(f"{twice} is listed more than once")
     return webhooks
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
-from components.shared.recipe.base import PositiveInt, Spec
+from components.shared.recipe.base import PositiveInt, Spec, repeated
 from components.shared.recipe.columns import (
     CategoricalColumn,
     Column,
@@ -45,10 +45,9 @@ class TabularInput(Spec):
     @field_validator("columns")
     @classmethod
     def _unique(cls, columns: list[ColumnSpec]) -> list[ColumnSpec]:
-        names = [column if isinstance(column, str) else column.name for column in columns]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"column {repeated[0]!r} is listed more than once")
+        names = (column if isinstance(column, str) else column.name for column in columns)
+        if (twice := repeated(names)) is not None:
+            raise ValueError(f"column {twice!r} is listed more than once")
         return columns
 
     @model_serializer(mode="wrap")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from components.shared.recipe.base import Names, PositiveFloat, PositiveInt, Spec
+from components.shared.recipe.base import Names, PositiveFloat, PositiveInt, Spec, repeated
 from components.shared.recipe.models import ModelSpec
 from components.shared.recipe.training import TrainingSpec
 
@@ -71,9 +71,8 @@ class ForeignTeacher(Spec):
     @field_validator("classes")
     @classmethod
     def _different(cls, classes: list[str] | None) -> list[str] | None:
-        repeated = sorted({name for name in classes or [] if (classes or []).count(name) > 1})
-        if repeated:
-            raise ValueError(f"class {repeated[0]!r} is listed more than once")
+        if (twice := repeated(classes or [])) is not None:
+            raise ValueError(f"class {twice!r} is listed more than once")
         return classes
 
 
