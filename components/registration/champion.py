@@ -41,7 +41,7 @@ def champion_record(
 def _had_champion(client: MlflowClient, model: str, view: View) -> bool:
     """Whether something may have been served before: by the history of the alias, or as a version
     that it does not know. Those that wait for approval, or were turned down, do not count."""
-    if any(move.champion_after for move in view.moves):
+    if any(change.after for change in view.successions):
         return True
     versions = client.search_model_versions(f"name = '{model}'")
     return any(str(found.version) not in view.standing.states for found in versions)

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from components.registration.promotion.moves import Move
 from components.registration.promotion.registered import registered
+from components.registration.promotion.states import abandoned_by
 from components.shared.errors import UserError
 from components.shared.recipe import RegistrySpec
 
@@ -12,6 +13,8 @@ class HistoryMove(Move):
     """A move, and the hash by which the next one refers to it."""
 
     digest: str
+    took_effect: bool
+    """Not where a later move found that the alias never was on its version."""
 
 
 class History(BaseModel):
@@ -42,12 +45,17 @@ def read_history(registry: RegistrySpec, tracking_uri: str = "") -> History:
             fault = None
         except UserError as error:
             fault = str(error)
+        abandoned = abandoned_by(model.view.moves)
         return History(
             model=registry.model,
             alias=registry.alias,
             tracking_uri=model.public_uri,
             moves=[
-                HistoryMove(**found.move.model_dump(), digest=found.digest)
+                HistoryMove(
+                    **found.move.model_dump(),
+                    digest=found.digest,
+                    took_effect=found.move.sequence not in abandoned,
+                )
                 for found in model.view.entries
             ],
             fault=fault,

@@ -39,6 +39,16 @@ def is_unanswered(error: Exception) -> bool:
     return False
 
 
+def is_cut(error: Exception) -> bool:
+    """Whether the connection was lost after a request was sent, so that it may have arrived."""
+    return any(
+        isinstance(cause, requests.exceptions.ConnectionError)
+        and not isinstance(_reason(cause), urllib3.exceptions.NewConnectionError)
+        and not isinstance(cause, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError)
+        for cause in _chain(error)
+    )
+
+
 def explain(error: Exception) -> str:
     """An error of :func:`is_outage` in one line, without anything that the server's URI holds."""
     causes = list(_chain(error))

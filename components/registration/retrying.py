@@ -6,8 +6,12 @@ looks for the thing before asking for another. MLflow's searches read what is co
 made is found as soon as the request has ended. One that got no answer at all may still be under
 way: it is waited for, and not sent again by the same process. What two processes make at the very
 same moment can still be there twice, and everywhere the same one of them counts, mostly the oldest.
+
+What can be written again without harm, such as an alias, is repeated, but by one request at a time:
+a copy that is still under way when a lock is given back could arrive after the next holder's.
 """
 
+import logging
 import os
 import threading
 import time
@@ -23,9 +27,10 @@ from mlflow.environment_variables import (
 from mlflow.exceptions import MlflowException
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from components.registration.outages import Unanswered, is_unanswered
+from components.registration.outages import Unanswered, is_cut, is_unanswered
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 10.0
 _SHORTEST_SETTLING_S = 10.0
@@ -53,16 +58,26 @@ def create_once(find: Callable[[], T | None], create: Callable[[], T]) -> T:
         Unanswered: the request may still be under way, so nobody should ask again at once.
         MlflowException: of the last of as many attempts as MLflow's client may make.
     """
-    retrying = Retrying(
-        stop=stop_after_attempt(1 + _client_retries.allowed),
-        wait=wait_exponential_jitter(
-            initial=MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR.get(), max=_LONGEST_WAIT_S
-        ),
-        retry=retry_if_exception(_worth_another_try),
-        reraise=True,
-    )
-    made: T = retrying(_find_or_create, find, create)
+    made: T = _attempts()(_find_or_create, find, create)
     return made
+
+
+def write_in_turn(
+    write: Callable[[], object], shows: Callable[[], bool], check: Callable[[], None]
+) -> None:
+    """Write under a lock, so that no copy of the request is under way when this returns or raises,
+    as far as waiting can tell.
+
+    Args:
+        write: one request; to make it twice is as good as once.
+        shows: whether it has arrived.
+        check: raises where the lock is no longer held; called before each request.
+
+    Raises:
+        Unanswered: the request may still be under way, though it was waited for.
+        MlflowException: of the last of as many attempts as MLflow's client may make.
+    """
+    _attempts()(_write, write, shows, check)
 
 
 @contextmanager
@@ -97,10 +112,35 @@ def _find_or_create(find: Callable[[], T | None], create: Callable[[], T]) -> T:
         return made if found is None else found
 
 
+def _write(
+    write: Callable[[], object], shows: Callable[[], bool], check: Callable[[], None]
+) -> None:
+    check()
+    try:
+        with single_attempt():
+            write()
+    except MlflowException as error:
+        unanswered = is_unanswered(error)
+        if not (unanswered or is_cut(error)):
+            raise
+        if wait_for(shows):
+            return
+        if unanswered:
+            raise Unanswered(str(error)) from error
+        raise
+    except KeyboardInterrupt:
+        logger.warning(
+            "interrupted while MLflow was written to: waiting for the request for up to %g s, so "
+            "that it does not arrive once the lock is given back; interrupt again to leave at once",
+            _settling_s(),
+        )
+        wait_for(shows)
+        raise
+
+
 def wait_for(find: Callable[[], T | None]) -> T | None:
     """What a request makes that got no answer, if it turns up in time."""
-    settling_s = max(_SHORTEST_SETTLING_S, MLFLOW_HTTP_REQUEST_TIMEOUT.get())
-    deadline = time.monotonic() + settling_s
+    deadline = time.monotonic() + _settling_s()
     while time.monotonic() < deadline:
         with suppress(MlflowException):
             found = find()
@@ -108,6 +148,22 @@ def wait_for(find: Callable[[], T | None]) -> T | None:
                 return found
         time.sleep(_POLL_S)
     return None
+
+
+def _settling_s() -> float:
+    return max(_SHORTEST_SETTLING_S, float(MLFLOW_HTTP_REQUEST_TIMEOUT.get()))
+
+
+def _attempts() -> Retrying:
+    """As many as MLflow's client may make, with its pauses."""
+    return Retrying(
+        stop=stop_after_attempt(1 + _client_retries.allowed),
+        wait=wait_exponential_jitter(
+            initial=MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR.get(), max=_LONGEST_WAIT_S
+        ),
+        retry=retry_if_exception(_worth_another_try),
+        reraise=True,
+    )
 
 
 def _worth_another_try(error: BaseException) -> bool:

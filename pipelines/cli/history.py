@@ -40,7 +40,7 @@ def _show(history: "History") -> None:
         table.add_row(
             str(move.sequence),
             f"{move.at:%Y-%m-%d %H:%M}",
-            f"{move.action} (forced)" if move.forced else move.action,
+            _action(move),
             move.version or "",
             _champion(move),
             escape(move.by),
@@ -56,6 +56,12 @@ def _show(history: "History") -> None:
         )
     else:
         console.print("no move was made yet")
+
+
+def _action(move: "HistoryMove") -> str:
+    if not move.took_effect:
+        return f"{move.action} (no effect)"
+    return f"{move.action} (forced)" if move.forced else move.action
 
 
 def _champion(move: "HistoryMove") -> str:

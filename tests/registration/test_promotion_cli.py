@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 from pipeline_run_files import RECIPE, REGISTRY
 
 from tests.command_line import Done
@@ -80,6 +81,27 @@ def test_status_shows_who_waits_and_what_to_type(typed):
     assert f"kubedistill promote {MODEL}" in shown
 
 
+def test_hint_names_an_alias_that_is_not_the_default(tracking, command):
+    registry = REGISTRY | {"alias": "canary", "promotion": "approval"}
+    run = tracking.write("run-1", recipe=RECIPE | {"registry": registry})
+
+    summary = tracking.register(run).summary
+
+    arguments = ("status", MODEL, "--alias", "canary", "--tracking-uri", tracking.uri)
+    shown = command(tracking.folder, *arguments).stderr
+    for said in (summary, shown):
+        assert f"kubedistill promote {MODEL} --alias canary" in said
+    assert f"kubedistill reject {MODEL} --reason TEXT --alias canary" in shown
+
+
+@pytest.mark.parametrize("uri", ["http://[bad", "sqlite:////", "foo://x"])
+def test_tracking_uri_that_is_none_is_wrong_input(command, tmp_path, uri):
+    done = command(tmp_path, "status", MODEL, "--tracking-uri", uri)
+
+    assert (done.status, len(done.stderr.splitlines())) == (2, 1)
+    assert "tracking URI" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -116,10 +138,30 @@ def test_tampered_history_is_shown_refused_and_can_be_accepted(typed, tracking):
     assert "the history was tampered with: move 2 is missing" in shown.stderr
     refused = typed("promote", MODEL)
     assert refused.status == 2
-    assert "tampered with" in refused.stderr
+    assert "'tiny-student': the history was tampered with: move 2 is missing" in refused.stderr
+    assert "kubedistill history tiny-student shows what is there" in refused.stderr
 
     assert typed("history", MODEL, "--accept", "--reason", "a script").status == 0
     assert typed("history", MODEL).status == 0
+
+
+def test_history_marks_what_never_took_effect(typed, tracking, monkeypatch):
+    class Died(BaseException):
+        """Like kill -9."""
+
+    def die(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_registered_model_alias", die)
+        with pytest.raises(Died):
+            typed("promote", MODEL, "2")
+    tracking.client.delete_registered_model_alias(MODEL, "champion")
+    typed("promote", MODEL)  # which first looks after what was left
+
+    assert "promote (no" in typed("history", MODEL).stderr  # the rest may be on the next line
+    moves = json.loads(typed("history", MODEL, "--json").stdout)["moves"]
+    assert [m["action"] for m in moves if not m["took_effect"]] == ["promote"]
 
 
 def test_dry_runs_change_nothing_and_say_so(typed, tracking):

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.registration.promotion.moves import Entry, HistoryTampered, Move, verify
+from components.registration.promotion.moves import (
+    Entry,
+    HistoryTampered,
+    Move,
+    digest_of_records,
+    verify,
+)
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -42,16 +48,13 @@ def test_history_as_it_was_written_is_intact(entries):
 
 
 @given(histories, st.data())
-def test_edited_record_is_noticed_unless_it_is_the_last(entries, data):
+def test_edited_record_is_noticed(entries, data):
     place = data.draw(st.integers(0, len(entries) - 1))
     edited = entries[place].move.model_copy(update={"reason": "it was cheaper"})
     changed = [*entries[:place], Entry.of(edited), *entries[place + 1 :]]
 
-    if place == len(entries) - 1:
-        assert changed[-1].digest != entries[-1].digest  # which whoever was told of it can see
-    else:
-        with pytest.raises(HistoryTampered, match=f"move {place + 1} was edited"):
-            verify(changed, len(changed))
+    with pytest.raises(HistoryTampered, match=f"move {place + 1} was edited"):
+        verify(changed, len(changed), entries[-1].digest)
 
 
 @given(histories, st.data())
@@ -70,17 +73,33 @@ def test_record_that_starts_from_another_champion_is_noticed():
         verify([first, Entry.of(wrong)], 2)
 
 
-def test_after_a_person_accepted_it_only_later_damage_counts():
-    first, second, third = chain(["1", "2", "3"])
-    accepted = third.move.model_copy(
+def acceptance(of: list[Entry]) -> Move:
+    """The move by which a person accepts these records."""
+    return of[-1].move.model_copy(
         update={
             "sequence": 4,
             "action": "accept",
             "champion_before": "3",
             "champion_after": "3",
-            "previous": third.digest,
+            "accepts": digest_of_records(of),
+            "previous": of[-1].digest,
         }
     )
+
+
+def test_what_a_person_accepted_cannot_be_changed_afterwards():
+    first, second, third = chain(["1", "2", "3"])
+    accepted = Entry.of(acceptance([first, third]))
+    edited = Entry.of(first.move.model_copy(update={"reason": "it was cheaper"}))
+
+    for changed in ([third], [edited, third], [first], [], [first, second, third]):
+        with pytest.raises(HistoryTampered, match="what move 4 had accepted was changed"):
+            verify([*changed, accepted], 4)
+
+
+def test_after_a_person_accepted_it_only_later_damage_counts():
+    first, second, third = chain(["1", "2", "3"])
+    accepted = acceptance([first, third])
     entries = [first, third, Entry.of(accepted)]
     verify(entries, 4)
 

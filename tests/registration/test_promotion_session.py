@@ -5,6 +5,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from components.registration.locking.choosing import choose_lock
+from components.registration.locking.file_lock import FileLock
 from components.registration.promotion.ledger import Ledger
 from components.registration.promotion.moves import HistoryTampered
 from components.registration.promotion.session import exclusive, settled_view
@@ -247,6 +248,43 @@ def test_promotion_that_never_took_effect_is_nothing_to_go_back_to(alias, monkey
     assert ("promote", "2") not in [(e.move.action, e.move.version) for e in view.done]
 
 
+def test_champion_that_was_moved_back_by_hand_stays_there_though_the_move_was_not_confirmed(
+    alias, monkeypatch
+):
+    """A person puts the alias back in an emergency; whoever comes next must not undo that."""
+    alias.promote("1")
+    with alias.session() as session:
+        session.register(Subject("2", compared_with="1"), "passed")
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "settle", _die)
+        with pytest.raises(Died):
+            alias.promote("2", over="1")
+    assert alias.aliases == {"champion": "2", "former-champion": "1"}
+    alias.client.set_registered_model_alias(MODEL, "champion", "1")
+
+    view = settled_view(alias.ledger, alias.lock)
+
+    assert alias.aliases["champion"] == "1"
+    assert alias.actions[-2:] == [("promote", "2"), ("external", "1")]
+    assert view.moves[-1].abandons is None
+    assert view.took_over_from("1") == "2"
+
+
+def test_promotion_that_never_took_effect_is_in_no_line_of_succession(alias, monkeypatch):
+    alias.promote("1")
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_registered_model_alias", _die)
+        with pytest.raises(Died):
+            alias.promote("2", over="1")
+    alias.client.set_registered_model_alias(MODEL, "champion", "3")
+
+    view = settled_view(alias.ledger, alias.lock)
+
+    assert view.promoted_at("2") is None
+    assert view.took_over_from("3") == "1"
+    assert view.replaced_by("1") == "3"
+
+
 def test_failure_to_confirm_a_move_is_not_one_of_the_move(alias, monkeypatch):
     """Or a script would repeat it: two rollbacks instead of one."""
     for version, over in (("1", None), ("2", "1"), ("3", "2")):
@@ -298,6 +336,38 @@ def test_history_that_was_edited_stops_every_move_until_a_person_accepts_it(alia
     assert alias.actions[-3:] == [("accept", "1"), ("register", "1"), ("promote", "2")]
 
 
+def test_last_record_that_was_edited_is_noticed(alias):
+    """Approval rests on it."""
+    challenger = Subject("1", decision_digest="d" * 64)
+    with alias.session() as session:
+        session.register(challenger, "passed")
+        session.challenge(challenger, "passed")
+    key = "kubedistill.move.champion.000002"
+    tags = alias.client.get_registered_model(MODEL).tags
+    alias.client.set_registered_model_tag(MODEL, key, tags[key].replace("d" * 64, "e" * 64))
+
+    with pytest.raises(HistoryTampered, match="move 2 was edited"), alias.session():
+        pass
+
+
+def test_record_of_a_later_release_is_not_taken_for_damage(alias):
+    alias.promote("1")
+    key = "kubedistill.move.champion.000002"
+    tags = alias.client.get_registered_model(MODEL).tags
+    newer = tags[key].replace('"format_version":1', '"format_version":2,"approved_by":"ada"')
+    alias.client.set_registered_model_tag(MODEL, key, newer)
+
+    with pytest.raises(UserError, match=r"move 2 of 'tiny-student' was written by a newer kubed"):
+        settled_view(alias.ledger, alias.lock)
+
+
+def test_tag_that_only_looks_like_a_record_is_none(alias):
+    alias.promote("1")
+    alias.client.set_registered_model_tag(MODEL, "kubedistill.move.champion.1", "oops")
+
+    assert settled_view(alias.ledger, alias.lock).damaged == {}
+
+
 def test_record_that_is_no_record_any_more_is_kept_aside(alias):
     alias.promote("1")
     alias.client.set_registered_model_tag(MODEL, "kubedistill.move.champion.000002", "oops")
@@ -329,6 +399,26 @@ def test_writer_with_another_lock_is_refused(alias):
             Writer(alias.ledger, hold).take_guard("local")
         with pytest.raises(UserError, match="made under lease:ml/tiny"):
             Writer(alias.ledger, hold).take_guard(None)
+
+
+@pytest.mark.parametrize("moment", ["set_guard", "append"])
+def test_two_locks_at_the_first_move_do_not_both_move(alias, monkeypatch, moment):
+    """Another writer notes its own lock just after this one noted its, or wrote its record."""
+    real = getattr(Ledger, moment)
+
+    def overtaken(ledger, value):
+        real(ledger, value)
+        alias.client.set_registered_model_tag(MODEL, ledger.guard_tag, "lease:ml/tiny")
+
+    monkeypatch.setattr(Ledger, moment, overtaken)
+    lock = FileLock(alias.lock.path, reach="machine")
+    with (
+        pytest.raises(UserError, match="made under lease:ml/tiny"),
+        exclusive(alias.ledger, lock) as session,
+    ):
+        session.promote(Subject("1"), "passed", forced=True)
+
+    assert alias.aliases == {}
 
 
 def test_two_aliases_of_one_model_have_histories_of_their_own(alias):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.registration.promotion.moves import Action, Move
-from components.registration.promotion.states import Standing, State, standing
+from components.registration.promotion.states import Standing, State, standing, successions
 
 VERSIONS = ["1", "2", "3", "4"]
 ACTIONS: list[Action] = ["register", "challenge", "promote", "rollback", "reject", "external"]
@@ -120,6 +120,39 @@ def test_alias_that_was_removed_leaves_no_champion():
 )
 def test_what_a_state_does_not_permit(action, steps):
     assert not after(*steps).allows(action, "1")
+
+
+def numbered(*steps: tuple[Action, str | None], abandons: int | None = None) -> list[Move]:
+    """These moves; the last one says which of those before it never took effect."""
+    moves: list[Move] = []
+    for number, (action, version) in enumerate(steps, start=1):
+        made = move(action, version, moves[-1].champion_after if moves else None)
+        moves.append(made.model_copy(update={"sequence": number}))
+    return [*moves[:-1], moves[-1].model_copy(update={"abandons": abandons})]
+
+
+def test_challenge_that_never_took_effect_leaves_the_champion_a_former_one():
+    steps = [("register", "5"), ("promote", "5"), ("register", "7"), ("challenge", "7")]
+    found = standing(numbered(*steps, ("external", "4"), abandons=4))
+
+    assert found.states == {"5": State.FORMER, "7": State.ARCHIVED, "4": State.CHAMPION}
+    assert found.formers == ["5"]
+
+
+def test_rollback_that_never_took_effect_leaves_both_versions_to_go_back_to():
+    steps = [("register", "5"), ("promote", "5"), ("register", "6"), ("promote", "6")]
+    found = standing(numbered(*steps, ("rollback", "5"), ("external", "4"), abandons=5))
+
+    assert found.champion == "4"
+    assert found.formers == ["6", "5"]
+
+
+def test_promotion_that_never_took_effect_is_no_succession():
+    steps = [("register", "5"), ("promote", "5"), ("register", "6"), ("promote", "6")]
+    moves = numbered(*steps, ("external", "5"), abandons=4)
+
+    assert [(one.before, one.after) for one in successions(moves)] == [(None, "5")]
+    assert standing(moves).states == {"5": State.CHAMPION, "6": State.ARCHIVED}
 
 
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(VERSIONS))))

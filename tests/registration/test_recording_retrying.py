@@ -1,5 +1,6 @@
 """Making things once: what is found, what is asked for again, and what is not."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +11,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from components.registration import retrying
+from components.registration.locking.lock import LockLost
 from components.registration.outages import Unanswered
-from components.registration.retrying import create_once, single_attempt
+from components.registration.retrying import create_once, single_attempt, write_in_turn
 from tests.servers.processes import HOST
 
 RETRIES = 2
@@ -19,7 +21,7 @@ RETRIES = 2
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", str(RETRIES))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
@@ -77,15 +79,15 @@ def test_setting_is_restored_when_the_last_of_several_threads_is_done():
     def other() -> None:
         with single_attempt():
             inside.set()
-            leave.wait(10)
+            leave.wait(300)
 
     thread = threading.Thread(target=other)
     with single_attempt():
         thread.start()
-        assert inside.wait(10)
+        assert inside.wait(300)
     assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == 0
     leave.set()
-    thread.join(10)
+    thread.join(300)
     assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() == RETRIES
 
 
@@ -144,12 +146,91 @@ def test_request_that_can_not_succeed_is_not_repeated(server):
 
 
 def test_request_without_an_answer_is_waited_for_and_not_sent_again(server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setattr(retrying, "_SHORTEST_SETTLING_S", 1.0)
     done = threading.Event()
-    server.reply = lambda _: done.wait(20) and None
+    server.reply = lambda _: done.wait(600) and None
 
     with pytest.raises(Unanswered):
         create_once(lambda: None, server.create)
     done.set()
 
     assert server.requests == 1
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def time_out_at_the_gateway(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_error(504)
+
+
+def test_write_that_fails_is_repeated_while_the_lock_is_held(server):
+    checks: list[int] = []
+
+    with pytest.raises(MlflowException):
+        write_in_turn(server.create, lambda: False, lambda: checks.append(server.requests))
+
+    assert checks == [0, 1, 2]
+    assert server.requests == 1 + RETRIES
+
+
+@pytest.mark.parametrize("reply", [cut, time_out_at_the_gateway])
+def test_write_without_an_answer_is_done_once_it_shows(server, reply):
+    server.reply = reply
+    looks = iter([False, True])
+
+    write_in_turn(server.create, lambda: next(looks), lambda: None)
+
+    assert server.requests == 1
+
+
+def test_write_whose_connection_was_cut_is_repeated_once_it_was_waited_for(server, monkeypatch):
+    """The server may have been restarted."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setattr(retrying, "_SHORTEST_SETTLING_S", 1.0)
+    server.reply = cut
+    looks: list[int] = []
+
+    with pytest.raises(MlflowException):
+        write_in_turn(server.create, lambda: looks.append(server.requests) or False, lambda: None)
+
+    assert server.requests == 1 + RETRIES
+    assert set(looks) == {1, 2, 3}
+
+
+def test_write_that_times_out_and_does_not_show_is_not_repeated(server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setattr(retrying, "_SHORTEST_SETTLING_S", 1.0)
+    server.reply = time_out_at_the_gateway
+
+    with pytest.raises(Unanswered):
+        write_in_turn(server.create, lambda: False, lambda: None)
+
+    assert server.requests == 1
+
+
+def test_nothing_is_written_once_the_lock_is_lost(server):
+    def lost() -> None:
+        raise LockLost("its file was deleted")
+
+    with pytest.raises(LockLost):
+        write_in_turn(server.create, lambda: False, lost)
+
+    assert server.requests == 0
+
+
+def test_interrupted_write_is_waited_for(server, caplog):
+    """Ctrl-C while the server does not answer: the lock must not be given back at once."""
+    looks = iter([False, True])
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_in_turn(interrupted, lambda: next(looks), lambda: None)
+
+    assert next(looks, None) is None
+    assert "interrupt again to leave at once" in caplog.text

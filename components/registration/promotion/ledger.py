@@ -4,6 +4,7 @@ They are read together with the aliases in one request, need no right but the on
 and outlive every version.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +14,21 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from components.registration.client import existing
-from components.registration.promotion.moves import Entry, HistoryTampered, Move, verify
-from components.registration.promotion.states import Standing, standing
+from components.registration.promotion.moves import (
+    FORMAT_VERSION,
+    Entry,
+    HistoryTampered,
+    Move,
+    verify,
+)
+from components.registration.promotion.states import (
+    Standing,
+    Succession,
+    abandoned_by,
+    standing,
+    successions,
+)
+from components.shared.errors import UserError
 
 _MOVE = "kubedistill.move"
 _SETTLED = "kubedistill.settled"
@@ -32,6 +46,8 @@ class View:
     entries: list[Entry]
     settled: int
     """Sequence number of the last move whose aliases were set."""
+    settled_digest: str
+    """Hash of its record; empty before the first."""
     guard: str | None
     """The lock that every writer has to hold; null before the first move."""
     tags: dict[str, str]
@@ -47,7 +63,7 @@ class View:
     @property
     def done(self) -> list[Entry]:
         """The moves that took effect, as far as that is known."""
-        abandoned = {move.abandons for move in self.moves}
+        abandoned = abandoned_by(self.moves)
         return [
             found
             for found in self.entries
@@ -72,20 +88,25 @@ class View:
         """The moves that are about a version."""
         return [move for move in self.moves if move.version == version]
 
+    @cached_property
+    def successions(self) -> list[Succession]:
+        """Each change of the champion, the first one first."""
+        return successions(self.moves)
+
     def promoted_at(self, version: str) -> datetime | None:
         """When the alias was last moved to a version; null where the history does not know."""
-        moved = [m.at for m in self.moves if m.champion_after == version != m.champion_before]
+        moved = [change.at for change in self.successions if change.after == version]
         return moved[-1] if moved else None
 
     def took_over_from(self, version: str) -> str | None:
         """The champion before a version, when the alias was last moved to it; null for none."""
-        moved = [m for m in self.moves if m.champion_after == version != m.champion_before]
-        return moved[-1].champion_before if moved else None
+        moved = [change.before for change in self.successions if change.after == version]
+        return moved[-1] if moved else None
 
     def replaced_by(self, version: str) -> str | None:
         """The version that last took the alias over from a version."""
-        later = [m.champion_after for m in self.moves if m.champion_before == version]
-        return next((v for v in reversed(later) if v not in {None, version}), None)
+        later = [change.after for change in self.successions if change.before == version]
+        return next((v for v in reversed(later) if v is not None), None)
 
     def verify(self) -> None:
         """Check the chain of records.
@@ -97,7 +118,7 @@ class View:
             raise HistoryTampered(
                 f"the history was tampered with: what is kept of move {number} is no record"
             )
-        verify(self.entries, self.settled)
+        verify(self.entries, self.settled, self.settled_digest)
 
 
 class Ledger:
@@ -114,12 +135,13 @@ class Ledger:
         if found is None:
             return None
         tags: dict[str, str] = dict(found.tags)
-        settled = tags.get(self._key(_SETTLED), "")
+        settled, _, settled_digest = tags.get(self._key(_SETTLED), "").partition(":")
         entries, damaged = self._records(tags)
         return View(
             aliases={alias: str(version) for alias, version in found.aliases.items()},
             entries=entries,
             settled=int(settled) if settled.isdecimal() else 0,
+            settled_digest=settled_digest,
             guard=tags.get(self.guard_tag),
             tags=tags,
             damaged=damaged,
@@ -137,14 +159,21 @@ class Ledger:
         """Write a record."""
         self._set(self._numbered(_MOVE, entry.move.sequence), entry.text)
 
-    def set_aside(self, number: int, text: str) -> None:
-        """Keep a record that cannot be read under another name."""
-        self._set(self._numbered(_DAMAGED, number), text)
+    def keep_damaged(self, number: int, text: str) -> None:
+        """Keep a record that cannot be read under another name as well."""
+        self._set(self.damaged_tag(number), text)
+
+    def damaged_tag(self, number: int) -> str:
+        """The other name."""
+        return self._numbered(_DAMAGED, number)
+
+    def remove(self, number: int) -> None:
+        """Remove a record that is kept under another name."""
         self._client.delete_registered_model_tag(self.model, self._numbered(_MOVE, number))
 
-    def settle(self, sequence: int) -> None:
+    def settle(self, entry: Entry) -> None:
         """Note that the aliases are as the history says, up to a move."""
-        self._set(self._key(_SETTLED), str(sequence))
+        self._set(self._key(_SETTLED), f"{entry.move.sequence}:{entry.digest}")
 
     @property
     def guard_tag(self) -> str:
@@ -181,18 +210,34 @@ class Ledger:
 
     def _records(self, tags: dict[str, str]) -> tuple[list[Entry], dict[int, str]]:
         """The records that can be read, in order, and those that cannot."""
-        pattern = re.compile(rf"{re.escape(self._key(_MOVE))}\.(\d+)")
+        pattern = re.compile(rf"{re.escape(self._key(_MOVE))}\.([0-9]+)")
         texts = {
-            int(match[1]): text for key, text in tags.items() if (match := pattern.fullmatch(key))
+            int(match[1]): text
+            for key, text in tags.items()
+            if (match := pattern.fullmatch(key)) and key == self._numbered(_MOVE, int(match[1]))
         }
         entries, damaged = [], {}
         for number in sorted(texts):
             try:
                 move = Move.model_validate_json(texts[number])
             except ValueError:
+                self._refuse_newer(number, texts[number])
                 move = None
             if move is None or move.sequence != number:
                 damaged[number] = texts[number]
             else:
                 entries.append(Entry(move, texts[number]))
         return entries, damaged
+
+    def _refuse_newer(self, number: int, text: str) -> None:
+        """A record that only a later release can read is none that was damaged."""
+        try:
+            record = json.loads(text)
+        except ValueError:
+            return
+        version = record.get("format_version") if isinstance(record, dict) else None
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise UserError(
+                f"move {number} of {self.model!r} was written by a newer kubedistill (format "
+                f"{version}, this one reads {FORMAT_VERSION}): upgrade this one"
+            )

@@ -11,6 +11,8 @@ from components.shared.errors import UserError
 from components.shared.files import sha256_bytes
 from components.shared.results.base import Result
 
+FORMAT_VERSION = 1
+"""Of a record."""
 LONGEST_REASON = 1000
 """Characters; MLflow keeps 5,000 of a record on PostgreSQL."""
 
@@ -50,6 +52,8 @@ class Move(Result):
     """Whether a person overrode what forbade it."""
     abandons: int | None = None
     """Sequence number of the move before, where that one never took effect."""
+    accepts: str | None = None
+    """Of an ``accept``: the hash of all records that were there, none of which may change later."""
     lock: str
     """The lock under which it was written, and which holding of it that was."""
     previous: str
@@ -76,6 +80,11 @@ class Entry:
 
 class HistoryTampered(UserError):  # noqa: N818 - reads as an event
     """Records of the history were edited, removed or added by somebody else."""
+
+
+def digest_of_records(entries: Sequence[Entry]) -> str:
+    """SHA-256 over all records, in hex."""
+    return sha256_bytes("\n".join(entry.digest for entry in entries).encode())
 
 
 def faults(entries: Sequence[Entry], last: int) -> Iterator[tuple[int, str]]:
@@ -106,12 +115,13 @@ def faults(entries: Sequence[Entry], last: int) -> Iterator[tuple[int, str]]:
         yield missing, f"move {missing} is missing"
 
 
-def verify(entries: Sequence[Entry], last: int) -> None:
+def verify(entries: Sequence[Entry], last: int, last_digest: str = "") -> None:
     """Check that nothing was changed, removed or put in between, since a person last accepted it.
 
     Args:
         entries: all records that are kept, in the order of their names.
         last: the highest sequence number that was ever completed.
+        last_digest: the hash of its record; empty where that is not known.
 
     Raises:
         HistoryTampered: naming the first record at which that shows.
@@ -120,3 +130,10 @@ def verify(entries: Sequence[Entry], last: int) -> None:
     for number, what in faults(entries, last):
         if number > accepted:
             raise HistoryTampered(f"the history was tampered with: {what}")
+    for place, found in enumerate(entries):
+        move = found.move
+        if move.sequence == accepted and move.accepts != digest_of_records(entries[:place]):
+            what = f"what move {accepted} had accepted was changed afterwards"
+            raise HistoryTampered(f"the history was tampered with: {what}")
+        if move.sequence == last and last_digest not in {"", found.digest}:
+            raise HistoryTampered(f"the history was tampered with: move {last} was edited")

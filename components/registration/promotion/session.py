@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from components.registration.hints import command
 from components.registration.locking.lock import Lock
 from components.registration.promotion.ledger import Ledger, View
-from components.registration.promotion.moves import Action
+from components.registration.promotion.moves import Action, HistoryTampered
 from components.registration.promotion.subject import Subject, expect_champion
 from components.registration.promotion.writing import Writer, about
 from components.shared.errors import UserError
@@ -29,7 +30,7 @@ def exclusive(ledger: Ledger, lock: Lock, *, damaged: bool = False) -> Iterator[
         writer = Writer(ledger, hold)
         writer.take_guard(lock.guard)
         if not damaged:
-            writer.view.verify()
+            _verify(ledger, writer.view)
             writer.recover()
         yield Session(ledger, writer)
 
@@ -45,11 +46,22 @@ def settled_view(ledger: Ledger, lock: Lock) -> View | None:
     view = ledger.read()
     if view is None:
         return None
-    view.verify()
+    _verify(ledger, view)
     if not view.unsettled(ledger.alias):
         return view
     with exclusive(ledger, lock) as session:
         return session.view
+
+
+def _verify(ledger: Ledger, view: View) -> None:
+    try:
+        view.verify()
+    except HistoryTampered as error:
+        look = command("history", ledger.model, ledger.alias)
+        raise HistoryTampered(
+            f"{ledger.model!r}: {error}; {look} shows what is there, and lets it go on from there "
+            "with --accept --reason TEXT"
+        ) from None
 
 
 class Session:

@@ -1,7 +1,8 @@
 """What a version is, by the history of the alias: a small state machine, without MLflow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from components.registration.promotion.moves import Action, Move
@@ -98,8 +99,6 @@ class Standing:
 
     def apply(self, move: Move) -> None:
         """Follow one more move."""
-        if move.abandons is not None:
-            self._abandon()
         if move.champion_after != self.champion:
             self._replace_champion(move)
         if move.action == "challenge":
@@ -110,11 +109,12 @@ class Standing:
         if _TO[move.action] == State.CHAMPION:
             self._follow(move.version, forget_later=move.action == "rollback")
 
-    def _abandon(self) -> None:
-        """The champion by the last move never was one."""
-        if self.champion is not None:
-            self.lineage.remove(self.champion)
-            self.states[self.champion] = State.ARCHIVED
+    def leave_out(self, move: Move) -> None:
+        """Follow a move that never took effect: whoever was to become champion waits no more."""
+        if move.version is None or _TO[move.action] != State.CHAMPION:
+            return
+        if self.states.get(move.version) in {State.CANDIDATE, State.CHALLENGER, None}:
+            self.states[move.version] = State.ARCHIVED
 
     def _replace_champion(self, move: Move) -> None:
         """The champion goes, and whoever was measured against it is out of date."""
@@ -140,9 +140,36 @@ class Standing:
         return next((v for v, found in self.states.items() if found == state), None)
 
 
-def standing(moves: Iterable[Move]) -> Standing:
+@dataclass(frozen=True)
+class Succession:
+    """One champion after another."""
+
+    before: str | None
+    after: str | None
+    at: datetime
+
+
+def abandoned_by(moves: Iterable[Move]) -> set[int]:
+    """Sequence numbers of the moves that never took effect, as later ones found."""
+    return {move.abandons for move in moves if move.abandons is not None}
+
+
+def standing(moves: Sequence[Move]) -> Standing:
     """Where all versions stand after ``moves``, in their order."""
-    result = Standing()
+    result, abandoned = Standing(), abandoned_by(moves)
     for move in moves:
-        result.apply(move)
+        if move.sequence in abandoned:
+            result.leave_out(move)
+        else:
+            result.apply(move)
     return result
+
+
+def successions(moves: Sequence[Move]) -> list[Succession]:
+    """Each change of the champion that took effect, in their order."""
+    found, champion, abandoned = [], None, abandoned_by(moves)
+    for move in moves:
+        if move.sequence not in abandoned and move.champion_after != champion:
+            found.append(Succession(champion, move.champion_after, move.at))
+            champion = move.champion_after
+    return found

@@ -11,12 +11,19 @@ from functools import partial
 
 from components.registration import tags
 from components.registration.locking.lock import Hold, LockLost
-from components.registration.outages import is_outage, is_unanswered
+from components.registration.outages import is_outage
 from components.registration.promotion.actor import actor
 from components.registration.promotion.ledger import Ledger, View
-from components.registration.promotion.moves import LONGEST_REASON, Action, Entry, Move
+from components.registration.promotion.moves import (
+    LONGEST_REASON,
+    Action,
+    Entry,
+    Move,
+    digest_of_records,
+)
+from components.registration.promotion.states import Standing, standing
 from components.registration.promotion.subject import ChampionMoved, Subject
-from components.registration.retrying import wait_for
+from components.registration.retrying import write_in_turn
 from components.shared import events
 from components.shared.errors import UserError
 
@@ -30,6 +37,7 @@ class Writer:
         """Look at the alias and its history; nothing is written."""
         self._ledger = ledger
         self._hold = hold
+        self._guard: str | None = None
         self.view = _present(ledger)
 
     def take_guard(self, guard: str | None) -> None:
@@ -38,24 +46,21 @@ class Writer:
         Raises:
             UserError: others use another one.
         """
-        if self.view.guard == guard:
-            return
-        if self.view.guard is not None:
-            raise UserError(
-                f"moves of {self._ledger.model!r} are made under {self.view.guard}, but here the "
-                f"lock would be {guard or 'the file beside the database'}: set KUBEDISTILL_LOCK to "
-                "the one in use, or, where nobody uses that any more, remove the tag "
-                f"{self._ledger.guard_tag} of the registered model"
+        self._guard = guard
+        if self.view.guard is None and guard is not None:
+            self._write(
+                partial(self._ledger.set_guard, guard), shows=lambda view: view.guard == guard
             )
-        self._hold.check()
-        if guard is not None:
-            self._ledger.set_guard(guard)
+            self.view = _present(self._ledger)  # another lock's holder may have begun as well
+        self._expect_guard()
 
     def recover(self) -> None:
         """Complete a move whose aliases were not all set, or note one that was made elsewhere."""
         view, actual = self.view, self.view.aliases.get(self._ledger.alias)
         wanted = view.standing.champion
-        if view.last > view.settled and view.entries:
+        half_done = view.last > view.settled and bool(view.entries)
+        moved_since = half_done and actual != wanted and self._took_effect()
+        if half_done and not moved_since:
             pending = view.entries[-1].move
             untouched = actual in {pending.champion_before, wanted}
             if untouched and (wanted in {None, actual} or self._ledger.exists(wanted)):
@@ -98,6 +103,7 @@ class Writer:
             recipe_digest=subject.recipe_digest if subject else None,
             forced=forced,
             abandons=abandons,
+            accepts=digest_of_records(view.entries) if action == "accept" else None,
             lock=self._hold.term[:_LONGEST_TERM],
             previous=view.entries[-1].digest if view.entries else "",
         )
@@ -107,6 +113,7 @@ class Writer:
             shows=lambda view: view.entries[-1:] == [entry],
         )
         self.view = _present(self._ledger)
+        self._expect_guard()
         if self.view.entries[-1:] != [entry]:
             raise ChampionMoved(
                 f"somebody else wrote to the history of {self._ledger.model!r} without the lock"
@@ -116,17 +123,37 @@ class Writer:
     def set_aside_damaged(self) -> None:
         """Keep records that cannot be read under other names."""
         for number, text in self.view.damaged.items():
-            self._hold.check()
-            self._ledger.set_aside(number, text)
+            self._write(
+                partial(self._ledger.keep_damaged, number, text),
+                shows=partial(_has_tag, self._ledger.damaged_tag(number)),
+            )
+            self._write(
+                partial(self._ledger.remove, number),
+                shows=partial(_has_not, number),
+            )
+
+    def _expect_guard(self) -> None:
+        if self.view.guard == self._guard:
+            return
+        raise UserError(
+            f"moves of {self._ledger.model!r} are made under "
+            f"{self.view.guard or 'no lock that it names'}, but here the lock would be "
+            f"{self._guard or 'the file beside the database'}: set KUBEDISTILL_LOCK to the one in "
+            "use, or, where nobody uses that any more, remove the tag "
+            f"{self._ledger.guard_tag} of the registered model"
+        )
 
     def _set_aliases(self) -> None:
-        """Make the aliases what the history says, and see that they are."""
-        wanted = self._wanted_aliases()
+        """Make the aliases what the history says, and see that they are.
+
+        The alias itself comes first: where the others are set, it was.
+        """
+        wanted = self._wanted_aliases(self.view.standing)
         for alias, version in wanted.items():
             if self.view.aliases.get(alias) != version:
                 self._write(
                     partial(self._ledger.set_alias, alias, version),
-                    shows=partial(_has_alias, alias=alias, version=version),
+                    shows=partial(_has_alias, alias, version),
                 )
         if not self._settle():
             return
@@ -143,9 +170,12 @@ class Writer:
         It is done already: a failure here must not look like one of the move, or a person would
         make the move again. Whoever comes next sees it through.
         """
+        last = self.view.entries[-1]
         try:
-            self._hold.check()
-            self._ledger.settle(self.view.last)
+            self._write(
+                partial(self._ledger.settle, last),
+                shows=lambda view: view.settled >= last.move.sequence,
+            )
             self.view = _present(self._ledger)
         except Exception as error:
             if not (isinstance(error, LockLost) or is_outage(error)):
@@ -155,29 +185,28 @@ class Writer:
         return True
 
     def _write(self, write: Callable[[], object], shows: Callable[[View], bool]) -> None:
-        """Write while the lock is held; where no answer came, wait under the lock until it shows.
+        """Write while the lock is held."""
+        write_in_turn(write, lambda: shows(_present(self._ledger)), self._hold.check)
 
-        A request that is still under way when the lock is given back could come after the writes of
-        the next holder.
-        """
-        self._hold.check()
-        try:
-            write()
-        except Exception as error:
-            if not is_unanswered(error) or not wait_for(lambda: shows(_present(self._ledger))):
-                raise
+    def _took_effect(self) -> bool:
+        """Whether the last move had set its aliases, which only shows where it changes others than
+        the champion's: if that is elsewhere now, somebody has moved it since."""
+        before = self._wanted_aliases(standing(self.view.moves[:-1]))
+        after = self._wanted_aliases(self.view.standing)
+        changed = {name for name in after if after[name] != before[name]} - {self._ledger.alias}
+        return bool(changed) and all(self.view.aliases.get(n) == after[n] for n in changed)
 
     def _abandon(self, pending: Move, actual: str | None) -> None:
         """Note that a move that was written down never took effect."""
         if actual in {pending.champion_before, pending.champion_after}:
             reason = f"version {pending.champion_after} was deleted before the alias was on it"
         else:
-            reason = self._elsewhere(actual, pending.champion_after)
+            reason = self._elsewhere(actual, pending.champion_before)
         self.commit("external", about(actual), actual, reason, abandons=pending.sequence)
 
-    def _wanted_aliases(self) -> dict[str, str | None]:
+    def _wanted_aliases(self, standing: Standing) -> dict[str, str | None]:
         """Version by alias; a version that was deleted has none."""
-        alias, standing = self._ledger.alias, self.view.standing
+        alias = self._ledger.alias
         former, challenger = tags.former_alias(alias), tags.challenger_alias(alias)
         waiting = [standing.challenger] if standing.challenger else []
         return {
@@ -209,8 +238,16 @@ def _present(ledger: Ledger) -> View:
     return view
 
 
-def _has_alias(view: View, alias: str, version: str | None) -> bool:
+def _has_alias(alias: str, version: str | None, view: View) -> bool:
     return view.aliases.get(alias) == version
+
+
+def _has_tag(tag: str, view: View) -> bool:
+    return tag in view.tags
+
+
+def _has_not(damaged: int, view: View) -> bool:
+    return damaged not in view.damaged
 
 
 def about(version: str | None) -> Subject | None:
