@@ -86,13 +86,19 @@ class Announcer:
         if self.registry.kserve is not None:
             storage_uri(self.registry.kserve, run.info.artifact_uri)
 
-    def follow_up(self, listening_after: int = 0) -> list[str]:
+    def listen(self) -> None:
+        """Before a command moves anything: receivers that are new are told of what it does.
+
+        What is written down, and not settled yet, may be what the command completes.
+        """
+        view = self.ledger.read()
+        if view is not None:
+            self._enrol(view, view.settled)
+
+    def follow_up(self) -> list[str]:
         """Tell receivers what they have not been told, and let KServe serve the champion.
 
         What an earlier run or command left undone is done with it.
-
-        Args:
-            listening_after: receivers that were never heard of are told of moves after this one.
 
         Returns:
             Which receivers were not told, a line each.
@@ -101,7 +107,7 @@ class Announcer:
             ApplyFailed: the cluster did not take the service.
             UserError: KServe cannot read the model's files where they are.
         """
-        failures = self._announce(listening_after)
+        failures = self._announce()
         self._serve()
         return failures
 
@@ -126,11 +132,11 @@ class Announcer:
         pod = own_pod()
         return [*self.registry.webhooks, *([pod] if pod else [])]
 
-    def _announce(self, listening_after: int) -> list[str]:
+    def _announce(self) -> list[str]:
         view = self.ledger.read()
         if view is None or not self._receivers:
             return []
-        before = self._enrol(view, listening_after)
+        before = self._enrol(view, 0)
         sent = dispatch(self._receivers, view.done, before, self._event, _tell)
         self._keep(before, sent.cursors)
         return _failures(sent.deliveries)
@@ -204,32 +210,71 @@ class Announcer:
         return f"{_CURSOR}.{self.registry.alias}.{key}"
 
 
-def recorded_registry(client: MlflowClient, registry: RegistrySpec, view: View) -> RegistrySpec:
+@dataclass(frozen=True)
+class Recorded:
+    """What the recipes of the versions say of hooks."""
+
+    registry: RegistrySpec | None
+    """The section ``registry`` of the newest recipe that can be followed; null where there were
+    recipes, and none can."""
+    version: str | None = None
+    """Whose recipe that is; null where no version has one."""
+    problem: str | None = None
+    """Why the newest recipe of all cannot be followed; null where it can."""
+
+
+def recorded_registry(client: MlflowClient, registry: RegistrySpec, view: View) -> Recorded:
     """The section ``registry`` of the recipe that made the latest version.
+
+    Where that recipe is gone, was edited since, or is of another program's version, the one before
+    counts. The champion's own has no precedence: what serves, or listens, was set up by the latest.
 
     Args:
         client: of the store.
         registry: names model and alias.
-        view: the history, which has the recipe's digest.
+        view: the history, which has the recipes' digests.
+    """
+    problems: list[str] = []
+    for version, digest in _recipes(view).items():
+        try:
+            recorded = _recipe_section(client, registry.model, version, digest)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        named = {"model": registry.model, "alias": registry.alias}
+        return Recorded(recorded.model_copy(update=named), version, next(iter(problems), None))
+    return Recorded(None, problem=problems[0]) if problems else Recorded(registry)
+
+
+def _recipes(view: View) -> dict[str, str]:
+    """The digest of each version's recipe, as it was judged last, the latest version first."""
+    found: dict[str, str] = {}
+    for move in reversed(view.moves):
+        judged = move.action in {"register", "challenge"}
+        if judged and move.version and move.recipe_digest:
+            found.setdefault(move.version, move.recipe_digest)
+    return found
+
+
+def _recipe_section(client: MlflowClient, model: str, version: str, digest: str) -> RegistrySpec:
+    """The section ``registry`` of the recipe that made a version.
 
     Raises:
         UserError: the recipe is gone, was edited since, or is of another program's version.
     """
-    judged = [m for m in view.moves if m.action in {"register", "challenge"} and m.recipe_digest]
-    if not judged:
-        return registry
-    latest = judged[-1]
-    name = f"the recipe of version {latest.version}"
-    found = existing(lambda: client.get_model_version(registry.model, latest.version))
+    name = f"the recipe of version {version}"
+    found = existing(lambda: client.get_model_version(model, version))
     logged = existing(lambda: client.list_artifacts(found.run_id)) if found else None
     if found is None or RECIPE not in {file.path for file in logged or []}:
         raise UserError(f"{name} is gone")
     with tempfile.TemporaryDirectory() as folder:
         text = Path(client.download_artifacts(found.run_id, RECIPE, folder)).read_bytes()
-    if sha256_bytes(text) != latest.recipe_digest:
+    if sha256_bytes(text) != digest:
         raise UserError(f"{name} was edited since it was registered")
-    recorded = parse_section(RegistrySpec, yaml.safe_load(text)["registry"], "registry")
-    return recorded.model_copy(update={"model": registry.model, "alias": registry.alias})
+    try:
+        return parse_section(RegistrySpec, yaml.safe_load(text)["registry"], "registry")
+    except UserError as error:
+        raise UserError(f"{name} is of another version of kubedistill ({error})") from error
 
 
 def _tell(receiver: WebhookSpec | Pod, event: Event) -> Delivery:
@@ -247,9 +292,16 @@ def _failures(deliveries: Sequence[Delivery]) -> list[str]:
             delivered=delivery.delivered,
             attempts=delivery.attempts,
             reason=delivery.reason,
+            passed_over=delivery.refused,
         )
     return [
-        f"{delivery.url} was not told: {delivery.reason}; the next move or run tries again"
+        f"{delivery.url} was not told: {delivery.reason}; {_next(delivery)}"
         for delivery in deliveries
         if not delivery.delivered
     ]
+
+
+def _next(delivery: Delivery) -> str:
+    if delivery.refused:
+        return f"it does not take the event {delivery.event_id}, which is passed over"
+    return "the next move or run tries again"

@@ -8,9 +8,10 @@ from typing import TypeVar
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 
 from components.registration.outages import explain, is_outage
-from components.registration.store import Store
+from components.registration.store import Store, store_at
 from components.shared.errors import UserError
 from components.shared.mlflow_settings import set_mlflow_defaults
 
@@ -56,21 +57,47 @@ def connect(store: Store) -> MlflowClient:
     address, refused credentials or an outage come to light before any work.
 
     Raises:
-        UserError: the file that the URI names is not an SQLite database.
+        UserError: the file that the URI names is not an SQLite database, MLflow knows no URI of its
+            kind, or the registry is somewhere else (``MLFLOW_REGISTRY_URI``).
         MlflowException: the server is out of reach, or not MLflow; see :func:`clear_errors`.
     """
     # Again: a process that was forked may have been given another environment since the import.
     set_mlflow_defaults()
+    mlflow.set_tracking_uri(store.uri)
+    _check_registry(store)
     if store.database is not None:
         with store.locked():
             if not store.database.exists():
                 _create_database(store.database)
         _check_database(store.database)
-    mlflow.set_tracking_uri(store.uri)
-    client = MlflowClient()
+    client = _client(store)
     if store.database is None:
         client.search_experiments(max_results=1)
     return client
+
+
+def _client(store: Store) -> MlflowClient:
+    try:
+        return MlflowClient()
+    except UnsupportedModelRegistryStoreURIException:
+        raise UserError(
+            f"tracking URI {store.public_uri}: MLflow knows no such kind of URI; give one such as "
+            "http://mlflow:5000 or sqlite:///mlflow.db"
+        ) from None
+
+
+def _check_registry(store: Store) -> None:
+    """See that aliases lie where the runs do: by that the lock is chosen that guards them."""
+    uri = mlflow.get_registry_uri()
+    if uri == store.uri:
+        return
+    registry = store_at(uri, "MLFLOW_REGISTRY_URI")
+    if registry.public_uri.rstrip("/") != store.public_uri.rstrip("/"):
+        raise UserError(
+            f"MLFLOW_REGISTRY_URI is {registry.public_uri}, but the tracking URI is "
+            f"{store.public_uri}, and moves are locked and recorded there; unset "
+            "MLFLOW_REGISTRY_URI, or give that of the registry as the tracking URI"
+        )
 
 
 def _create_database(path: Path) -> None:

@@ -48,8 +48,9 @@ def register_student(
 ) -> str:
     """Record the run in MLflow; a student that passed is registered, and promoted or set waiting.
 
-    A rejection is recorded in the same way and changes nothing in the registry. A retry with the
-    same run id continues where the attempt before ended. Returns the outcome: `promoted`,
+    A rejection is recorded in the same way and moves nothing in the registry; there, tags of the
+    registered model keep up to which move each webhook, and the pod's namespace, was told. A retry
+    with the same run id continues where the attempt before ended. Returns the outcome: `promoted`,
     `challenger` (it waits for approval), `rejected`, `champion_moved` or `dry_run`.
 
     Args:

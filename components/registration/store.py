@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from components.registration.locking.file_lock import FileLock
 from components.shared.errors import UserError
+
+_TRACKING = "tracking URI"
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ def locate(tracking_uri: str) -> Store:
     """The store that a tracking URI names; empty means ``MLFLOW_TRACKING_URI``.
 
     Raises:
-        UserError: no URI is given, it is of a kind that MLflow no longer writes to, or credentials
-            are in the parameter instead of the environment.
+        UserError: no URI is given, it is none or of a kind that MLflow no longer writes to, or
+            credentials are in the parameter instead of the environment.
     """
-    if "@" in urlsplit(tracking_uri).netloc:
+    if "@" in _split(tracking_uri, _TRACKING).netloc:
         raise UserError(
             "tracking_uri holds a user or password, but parameters of a pipeline are kept and "
             "shown; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
@@ -74,10 +76,23 @@ def locate(tracking_uri: str) -> Store:
             "no MLflow tracking URI: pass tracking_uri or set MLFLOW_TRACKING_URI, for example to "
             "http://mlflow:5000 or sqlite:///mlflow.db"
         )
-    parts = urlsplit(uri)
+    return store_at(uri)
+
+
+def store_at(uri: str, what: str = _TRACKING) -> Store:
+    """The store that a URI names.
+
+    Args:
+        uri: of a server or an SQLite database, as MLflow takes it.
+        what: names it in an error.
+
+    Raises:
+        UserError: it is no URI, or one of a kind that MLflow no longer writes to.
+    """
+    parts = _split(uri, what)
     if parts.scheme in ("", "file"):
         raise UserError(
-            f"tracking URI {uri}: MLflow keeps no registry in plain folders any more; "
+            f"{what} {uri}: MLflow keeps no registry in plain folders any more; "
             f"use a database, for example sqlite:///{parts.path.rstrip('/')}/mlflow.db"
         )
     if parts.scheme != "sqlite":
@@ -85,9 +100,24 @@ def locate(tracking_uri: str) -> Store:
     # sqlite:///relative.db and sqlite:////absolute.db: the first slash belongs to the URI.
     name = parts.path[1:]
     if not name or name == ":memory:":
-        raise UserError(f"tracking URI {uri}: should name a file, as in sqlite:///mlflow.db")
+        raise UserError(f"{what} {uri}: should name a file, as in sqlite:///mlflow.db")
     database = Path(name).resolve()
+    if database.is_dir():
+        raise UserError(
+            f"{what} {uri}: is a folder; name a file in it, as in sqlite:///{database}/mlflow.db"
+        )
     return Store(f"sqlite:///{database}", database)
+
+
+def _split(uri: str, what: str) -> SplitResult:
+    """The parts of a URI. It is not repeated in the error: it may hold a password."""
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        raise UserError(
+            f"the {what} is not a URI; it should be one such as http://mlflow:5000 or "
+            "sqlite:///mlflow.db"
+        ) from None
 
 
 def locate_existing(tracking_uri: str) -> Store:

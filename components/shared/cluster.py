@@ -13,7 +13,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class NoCluster(UserError):  # noqa: N818 - reads as a fact
-    """Neither is this process in a pod, nor does a kubeconfig lead to a cluster."""
+    """Neither a pod's service account nor a kubeconfig leads to a cluster."""
 
 
 def in_pod() -> bool:
@@ -32,7 +32,7 @@ def connect_to_cluster() -> tuple["ApiClient", str | None]:
     The namespace is the pod's own, or that of kubeconfig's context; null where that names none.
 
     Raises:
-        NoCluster: there is no usable kubeconfig.
+        NoCluster: there is no usable kubeconfig, or, in a pod, no usable service account.
     """
     from kubernetes.client import ApiClient, Configuration
 
@@ -48,14 +48,22 @@ def connect_to_cluster() -> tuple["ApiClient", str | None]:
 
 
 def _use_service_account(configuration: "Configuration") -> str:
+    from kubernetes.config import ConfigException
     from kubernetes.config.incluster_config import InClusterConfigLoader
 
     files = (str(SERVICE_ACCOUNT / name) for name in ("token", "ca.crt"))
-    InClusterConfigLoader(*files).load_and_set(configuration)
-    return (SERVICE_ACCOUNT / "namespace").read_text().strip()
+    try:
+        InClusterConfigLoader(*files).load_and_set(configuration)
+        return (SERVICE_ACCOUNT / "namespace").read_text().strip()
+    except (ConfigException, OSError) as error:
+        raise NoCluster(
+            f"no Kubernetes cluster: {_reason(error)}; let Kubernetes mount the service account's "
+            f"token, ca.crt and namespace at {SERVICE_ACCOUNT}"
+        ) from error
 
 
 def _use_kubeconfig(configuration: "Configuration") -> str | None:
+    import yaml
     from kubernetes import config
 
     # The library reads the variable when it is imported, which may be before it was set.
@@ -63,8 +71,21 @@ def _use_kubeconfig(configuration: "Configuration") -> str | None:
     try:
         config.load_kube_config(file, client_configuration=configuration, persist_config=False)
         _, context = config.list_kube_config_contexts(file)
+        namespace = context["context"].get("namespace")
     except (config.ConfigException, OSError) as error:
-        reason = str(error).rstrip(".")
-        raise NoCluster(f"no Kubernetes cluster: {reason}; point KUBECONFIG at one") from error
-    namespace = context["context"].get("namespace")
+        raise NoCluster(
+            f"no Kubernetes cluster: {_reason(error)}; point KUBECONFIG at one"
+        ) from error
+    except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
+        # The library takes it that every file is well formed. Not chained: the cause may tell a
+        # part of what is in it.
+        raise NoCluster(
+            f"no Kubernetes cluster: {file or 'the kubeconfig'} is not a kubeconfig file; point "
+            "KUBECONFIG at one"
+        ) from None
     return str(namespace) if namespace else None
+
+
+def _reason(error: Exception) -> str:
+    """What the library says, without the part of the kubeconfig that it may show, with tokens."""
+    return str(error).partition("/{")[0].rstrip(".")

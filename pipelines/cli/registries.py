@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,7 +12,17 @@ from components.shared.recipe import RegistrySpec, load_recipe
 from pipelines.cli.console import choose_tracking_uri
 
 
-def choose_registry(model: str, alias: str | None, tracking_uri: str | None) -> RegistrySpec:
+@dataclass(frozen=True)
+class Chosen:
+    """What was named: a registered model, or a recipe."""
+
+    registry: RegistrySpec
+    with_hooks: bool
+    """Whether it is a recipe's own section, whose webhooks and service count, also where it has
+    none; otherwise those count that were recorded with the versions."""
+
+
+def choose_registry(model: str, alias: str | None, tracking_uri: str | None) -> Chosen:
     """The registered model and alias that were named, or those of a recipe file.
 
     Args:
@@ -25,8 +36,10 @@ def choose_registry(model: str, alias: str | None, tracking_uri: str | None) -> 
     choose_tracking_uri(tracking_uri)
     if model.endswith((".yaml", ".yml")):
         registry = load_recipe(Path(model)).registry
-        return registry if alias is None else _named(registry.model, alias)
-    return _named(model, alias or "champion")
+        if alias is None:
+            return Chosen(registry, with_hooks=True)
+        model = registry.model
+    return Chosen(_named(model, alias or "champion"), with_hooks=False)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import typer
 from components.evaluation.comparing.policy import Policy
 from components.shared.recipe import RegistrySpec
 from pipelines.cli.app import AsJson, TrackingUri, app, need
+from pipelines.cli.registries import Chosen
 
 __all__ = ["app"]
 
@@ -62,10 +63,10 @@ def history(
     from pipelines.cli.history import show_history
     from pipelines.cli.moving import accept_damaged
 
-    registry = _registry(model, alias, tracking_uri)
+    chosen = _chosen(model, alias, tracking_uri)
     if accept:
-        return accept_damaged(registry, reason or "", as_json)
-    return show_history(registry, as_json)
+        return accept_damaged(chosen, reason or "", as_json)
+    return show_history(chosen.registry, as_json)
 
 
 @app.command()
@@ -203,8 +204,8 @@ def promote(
     """Make a registered version the champion, after checking the decision about it again."""
     from pipelines.cli.moving import promote_version
 
-    registry = _registry(model, alias, tracking_uri)
-    return promote_version(registry, version, reason, force, dry_run, as_json)
+    chosen = _chosen(model, alias, tracking_uri)
+    return promote_version(chosen, version, reason, force, dry_run, as_json)
 
 
 @app.command()
@@ -220,9 +221,8 @@ def reject(
     """Turn down a version that waits for approval; needs --reason."""
     from pipelines.cli.moving import reject_version
 
-    return reject_version(
-        _registry(model, alias, tracking_uri), version, reason or "", dry_run, as_json
-    )
+    chosen = _chosen(model, alias, tracking_uri)
+    return reject_version(chosen, version, reason or "", dry_run, as_json)
 
 
 @app.command()
@@ -241,12 +241,17 @@ def rollback(
     """Make a former champion the champion again; the present one counts as rejected."""
     from pipelines.cli.moving import roll_back_to
 
-    registry = _registry(model, alias, tracking_uri)
-    return roll_back_to(registry, to, reason, dry_run, as_json)
+    chosen = _chosen(model, alias, tracking_uri)
+    return roll_back_to(chosen, to, reason, dry_run, as_json)
 
 
 def _registry(model: str, alias: str | None, tracking_uri: str | None) -> RegistrySpec:
     """The registered model that is meant, in the store that is meant."""
+    return _chosen(model, alias, tracking_uri).registry
+
+
+def _chosen(model: str, alias: str | None, tracking_uri: str | None) -> Chosen:
+    """The same, with whether a recipe was named."""
     from pipelines.cli.registries import choose_registry
 
     need("mlflow")

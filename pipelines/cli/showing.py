@@ -46,7 +46,7 @@ def _show(status: "Status") -> None:
         if status.figures is not None:
             _show_figures(status.figures)
     if status.challenger is not None:
-        _show_challenger(status.challenger, status.model)
+        _show_challenger(status.challenger, status.model, status.alias)
     if status.former is not None:
         say(f"former champion: version {status.former.version}")
     for note in status.notes:
@@ -55,12 +55,15 @@ def _show(status: "Status") -> None:
     console.print(_versions(status.versions))
 
 
-def _show_challenger(challenger: "VersionStatus", model: str) -> None:
+def _show_challenger(challenger: "VersionStatus", model: str, alias: str) -> None:
+    from components.registration.hints import command
+
     name = ", ".join(challenger.aliases)
     console.print(f"[bold yellow]@{name}[/] is version {challenger.version}: it waits for approval")
     if challenger.shadow:
         say(f"  on fresh rows: {challenger.shadow}")
-    say(f"  kubedistill promote {model}, or kubedistill reject {model} --reason TEXT")
+    reject = command("reject", model, alias, "--reason", "TEXT")
+    say(f"  {command('promote', model, alias)}, or {reject}")
 
 
 def _show_champion(champion: "VersionStatus", alias: str) -> None:

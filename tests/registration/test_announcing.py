@@ -6,9 +6,11 @@ is recorded what would be applied, and in which order.
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hooks_receiver import Receiver, free_port
 from pipeline_run_files import RECIPE, REGISTRY
 
@@ -26,7 +28,7 @@ SPEC = RegistrySpec(model=MODEL)
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    monkeypatch.setenv("KUBEDISTILL_WEBHOOK_SECRET", "a-secret-of-at-least-24-bytes")
+    monkeypatch.setenv("KUBEDISTILL_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     with Receiver(free_port()).listening() as listening:
         yield listening
 
@@ -56,6 +58,21 @@ def served(**fields: object) -> dict[str, object]:
     """A recipe whose champion KServe serves."""
     kserve = {"namespace": "serving", "apply": True}
     return RECIPE | {"registry": REGISTRY | {"kserve": kserve} | fields}
+
+
+def write_recipe(folder: Path, recipe: dict[str, object]) -> Path:
+    """The recipe as a file, to be named in place of the model."""
+    path = folder / "named.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def remove_recipes(tracking) -> None:
+    """What a clean-up of old artifacts does."""
+    recipes = list(tracking.folder.glob("artifacts/**/recipe.yaml"))
+    assert recipes
+    for recipe in recipes:
+        recipe.unlink()
 
 
 def told(receiver: Receiver) -> list[tuple[str, str | None]]:
@@ -228,7 +245,7 @@ def test_command_whose_service_was_not_taken_can_be_repeated(
     assert (again.status, applied[-1]) == (0, "2")
 
 
-def test_edited_recipe_is_not_followed(tracking, command, applied, tmp_path):
+def test_edited_recipe_is_not_followed_but_the_one_before(tracking, command, applied, tmp_path):
     tracking.promoted("run-1", recipe=served())
     tracking.promoted("run-2", champion="1", seed=1, recipe=served())
     client = tracking.client
@@ -239,15 +256,143 @@ def test_edited_recipe_is_not_followed(tracking, command, applied, tmp_path):
     done = command(tracking.folder, "rollback", MODEL, "--tracking-uri", tracking.uri)
 
     assert done.status == 0
-    assert "the recipe of version 2 was edited" in done.stderr
+    assert "the recipe of version 2 was edited since it was registered: followed is" in done.stderr
+    assert applied == ["1", "2", "1"]
+
+
+def test_rollback_from_a_version_that_was_deleted_is_served(tracking, command, applied):
+    """KServe would go on with the files of the deleted version. The new champion's own recipe knew
+    nothing of KServe yet, and is not the one that counts."""
+    tracking.promoted("run-1")
+    tracking.promoted("run-2", champion="1", seed=1, recipe=served())
+    tracking.promoted("run-3", champion="2", seed=2, recipe=served())
+    tracking.client.delete_model_version(MODEL, "3")
+    arguments = ("rollback", MODEL, "--to", "1", "--tracking-uri", tracking.uri)
+
+    done = command(tracking.folder, *arguments)
+
+    assert done.status == 0
+    assert "the recipe of version 3 is gone: followed is that of version 2" in done.stderr
+    assert applied == ["2", "3", "1"]
+
+
+def test_move_that_nobody_can_be_told_of_is_a_failure_until_the_recipe_is_named(
+    tracking, command, applied, tmp_path
+):
+    tracking.promoted("run-1", recipe=served())
+    tracking.promoted("run-2", champion="1", seed=1, recipe=served())
+    remove_recipes(tracking)
+    arguments = ("--tracking-uri", tracking.uri)
+
+    untold = command(tracking.folder, "rollback", MODEL, *arguments)
+
+    assert untold.status == 1
+    assert "others do not know: the recipe of version 2 is gone, and no" in untold.stderr
+    assert untold.stderr.endswith("kubedistill promote RECIPE 1\n")
     assert applied == ["1", "2"]
+    recipe = write_recipe(tmp_path, served())
+
+    told = command(tracking.folder, "promote", recipe, "1", *arguments)
+
+    assert (told.status, applied) == (0, ["1", "2", "1"])
+
+
+def test_versions_of_another_tool_have_no_recipe_that_could_be_gone(tracking, command):
+    tracking.promoted("run-1")
+    client = tracking.client
+    client.create_registered_model("theirs")
+    client.create_model_version("theirs", client.get_model_version(MODEL, "1").source)
+    arguments = ("theirs", "1", "--force", "--reason", "ours now", "--tracking-uri", tracking.uri)
+
+    done = command(tracking.folder, "promote", *arguments)
+
+    assert (done.status, done.stderr) == (0, "theirs version 1 is now @champion\n")
+
+
+def test_event_survives_a_crash_of_the_command_that_names_its_receiver_first(
+    tracking, receiver, command, monkeypatch, tmp_path
+):
+    tracking.promoted("run-1")
+    waiting = RECIPE | {"registry": REGISTRY | {"promotion": "approval"}}
+    tracking.promoted("run-2", champion="1", seed=1, recipe=waiting)
+    recipe = write_recipe(tmp_path, hooked(receiver))
+    arguments = ("promote", recipe, "2", "--tracking-uri", tracking.uri)
+    with monkeypatch.context() as patch:
+        patch.setattr(announcing.Announcer, "follow_up", _die)
+        with pytest.raises(Died):
+            command(tracking.folder, *arguments)
+    assert told(receiver) == []
+
+    again = command(tracking.folder, *arguments)
+
+    assert "is @champion already" in again.stderr
+    assert told(receiver) == [("promoted", "2")]
+
+
+def test_secret_that_the_named_recipe_needs_is_missed_before_anything_moves(
+    tracking, receiver, command, monkeypatch, tmp_path
+):
+    tracking.promoted("run-1")
+    tracking.promoted("run-2", champion="1", seed=1)
+    before = tracking.registry()
+    monkeypatch.delenv("KUBEDISTILL_WEBHOOK_SECRET")
+    recipe = write_recipe(tmp_path, hooked(receiver))
+
+    done = command(tracking.folder, "rollback", recipe, "--tracking-uri", tracking.uri)
+
+    assert done.status == 2
+    assert "KUBEDISTILL_WEBHOOK_SECRET, which signs events for" in done.stderr
+    assert tracking.registry() == before
+
+
+def test_rollback_of_a_model_needs_no_secret_and_its_event_is_sent_later(
+    tracking, receiver, command, monkeypatch
+):
+    tracking.promoted("run-1", recipe=hooked(receiver))
+    tracking.promoted("run-2", champion="1", seed=1, recipe=hooked(receiver))
+    arguments = (MODEL, "--tracking-uri", tracking.uri)
+    with monkeypatch.context() as patch:
+        patch.delenv("KUBEDISTILL_WEBHOOK_SECRET")
+        done = command(tracking.folder, "rollback", *arguments)
+    assert done.status == 0
+    assert "is not set; the next move or run tries again" in done.stderr
+
+    command(tracking.folder, "promote", MODEL, "1", *arguments[1:])
+
+    assert told(receiver)[-1] == ("rolled_back", "1")
+
+
+def test_named_recipe_counts_also_where_it_has_no_receiver(tracking, receiver, command, tmp_path):
+    tracking.promoted("run-1", recipe=hooked(receiver))
+    tracking.promoted("run-2", champion="1", seed=1, recipe=hooked(receiver))
+    recipe = write_recipe(tmp_path, RECIPE)
+
+    done = command(tracking.folder, "rollback", recipe, "--tracking-uri", tracking.uri)
+
+    assert done.status == 0
+    assert told(receiver) == [("promoted", "1"), ("promoted", "2")]
+
+
+def test_event_that_a_receiver_refuses_is_passed_over_and_that_is_said(tracking, receiver, command):
+    tracking.promoted("run-1", recipe=hooked(receiver))
+    tracking.promoted("run-2", champion="1", seed=1, recipe=hooked(receiver))
+    receiver.answers = [422]
+
+    done = command(tracking.folder, "rollback", MODEL, "--tracking-uri", tracking.uri)
+
+    assert done.status == 0
+    assert "answered 422 Unprocessable" in done.stderr
+    assert "which is passed over" in done.stderr
+    tracking.promoted("run-3", champion="1", seed=2, recipe=hooked(receiver))
+    assert told(receiver)[-1] == ("promoted", "3")
+    assert told(receiver).count(("rolled_back", "1")) == 1
 
 
 def test_only_moves_that_took_effect_are_told(tracking, receiver):
     tracking.promoted("run-1", recipe=hooked(receiver))
     with registered(SPEC, tracking.uri) as model:
         last = model.view.settled
-        model.ledger.settle(last - 1)
+        model.ledger.settle(model.view.entries[last - 2])
         view = model.ledger.read()
         assert [entry.move.sequence for entry in view.done] == list(range(1, last))
 

@@ -12,6 +12,8 @@ from components.registration.hooks.kserve import (
     storage_uri,
     to_yaml,
 )
+from components.registration.hooks.kserve_apply import apply
+from components.shared import cluster
 from components.shared.errors import UserError
 from components.shared.recipe.hooks import KServeSpec
 
@@ -104,25 +106,32 @@ def test_version_of_another_tool_has_no_run_and_no_digest():
 
 
 @pytest.mark.parametrize(
-    ("model", "name"),
+    ("model", "alias", "name"),
     [
-        ("digits-student", "digits-student"),
-        ("Digits student v1.2", "digits-student-v1-2"),
-        ("a", "a"),
-        ("x_", "x"),
-        ("m" * 40, "m" * 40),
+        ("digits-student", "champion", "digits-student"),
+        ("digits-student", "canary", "digits-student-canary"),
+        ("digits-student", "EU_west", "digits-student-eu-west"),
+        ("Digits student v1.2", "champion", "digits-student-v1-2"),
+        ("a", "champion", "a"),
+        ("x_", "champion", "x"),
+        ("m" * 40, "champion", "m" * 40),
     ],
 )
-def test_name_of_the_service_follows_from_the_model(model, name):
-    assert service_name(model) == name
+def test_name_of_the_service_follows_from_the_model_and_an_alias_of_its_own(model, alias, name):
+    assert service_name(model, alias) == name
+    manifest = inference_service(SPEC, replace(SERVED, model=model, alias=alias))
+    assert manifest["metadata"]["name"] == name
 
 
-@pytest.mark.parametrize("model", ["7digits", "m" * 41, "数字"])
-def test_model_that_makes_no_name_is_refused(model):
+@pytest.mark.parametrize(
+    ("model", "alias"),
+    [("7digits", "champion"), ("m" * 41, "champion"), ("数字", "champion"), ("m" * 35, "canary")],
+)
+def test_model_that_makes_no_name_is_refused(model, alias):
     with pytest.raises(UserError, match=r"set registry\.kserve\.name"):
-        service_name(model)
+        service_name(model, alias)
     named = KServeSpec(namespace="serving", name="digits")
-    assert inference_service(named, replace(SERVED, model=model))
+    assert inference_service(named, replace(SERVED, model=model, alias=alias))
 
 
 @pytest.mark.parametrize(
@@ -170,3 +179,13 @@ def test_artifacts_that_the_server_hands_out_are_read_where_it_keeps_them(artifa
     spec = KServeSpec(namespace="serving", artifacts=artifacts)
 
     assert storage_uri(spec, uri).startswith(expected)
+
+
+def test_pod_whose_service_account_is_not_whole_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    (tmp_path / "token").touch()
+
+    with pytest.raises(UserError, match="Token file exists but empty; let Kubernetes mount"):
+        apply(inference_service(SPEC, SERVED))

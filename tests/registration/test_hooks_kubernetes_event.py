@@ -4,9 +4,15 @@ import socket
 
 import pytest
 from hooks_history import ORIGIN, START, write_history
+from hooks_receiver import Receiver, free_port, self_signed
 
 from components.registration.hooks.cloud_event import event_of_move, event_of_rejection
-from components.registration.hooks.kubernetes_event import Pod, kubernetes_event, own_pod
+from components.registration.hooks.kubernetes_event import (
+    Pod,
+    kubernetes_event,
+    own_pod,
+    write_event,
+)
 from components.shared import cluster
 from components.shared.results import Decision
 
@@ -96,3 +102,35 @@ def test_only_a_pod_with_a_token_writes_events(tmp_path, monkeypatch):
 
     (tmp_path / "token").unlink()
     assert own_pod({}) is None
+
+
+@pytest.mark.parametrize(("answer", "refused"), [(422, True), (403, False), (500, False)])
+def test_event_that_the_api_refuses_is_passed_over(tmp_path, monkeypatch, answer, refused):
+    certificate = self_signed(tmp_path)
+    server = Receiver(free_port(), answers=[answer], certificate=certificate)
+    mount_account(tmp_path, monkeypatch, server.port)
+    (tmp_path / "ca.crt").write_bytes(certificate.read_bytes())
+
+    with server.listening():
+        delivery = write_event(event_of_move(HISTORY[1], ORIGIN), POD)
+
+    assert (delivery.delivered, delivery.refused) == (False, refused)
+    assert len(server.requests) == 1
+
+
+def test_service_account_that_is_not_whole_is_a_failure_and_no_error(tmp_path, monkeypatch):
+    mount_account(tmp_path, monkeypatch, free_port())
+
+    delivery = write_event(event_of_move(HISTORY[1], ORIGIN), POD)
+
+    assert (delivery.delivered, delivery.refused) == (False, False)
+    assert "Service certification file does not exist" in delivery.reason
+
+
+def mount_account(folder, monkeypatch, port: int) -> None:
+    """What the kubelet puts into a pod, without the certificate."""
+    monkeypatch.setattr(cluster, "SERVICE_ACCOUNT", folder)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(port))
+    (folder / "token").write_text("secret")
+    (folder / "namespace").write_text("kubedistill")

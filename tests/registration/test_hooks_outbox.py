@@ -15,7 +15,7 @@ from components.shared.recipe.hooks import WebhookSpec
 
 HISTORY = write_history()
 LAST = len(HISTORY)
-ENVIRONMENT = {"KUBEDISTILL_WEBHOOK_SECRET": "a-secret-of-thirty-two-letters!!"}
+ENVIRONMENT = {"KUBEDISTILL_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 FAILING = [404]
 """An answer that ends the attempts at once."""
 
@@ -53,7 +53,7 @@ def test_moves_are_told_in_their_order_and_once(receiver, webhook):
 
     assert received(receiver) == ids(2, 4, 5, 6, 7, 8)
     assert all(delivery.delivered for delivery in first.deliveries)
-    assert (first.failed, first.cursors) == ([], {hook_key(webhook): LAST})
+    assert first.cursors == {hook_key(webhook): LAST}
     assert (second.deliveries, second.cursors) == ([], first.cursors)
 
 
@@ -63,13 +63,39 @@ def test_failure_stops_a_webhook_and_the_next_command_goes_on_from_there(receive
     first = send([webhook], {})
 
     assert received(receiver) == ids(2, 4)
-    assert [delivery.event_id for delivery in first.failed] == ids(4)
+    assert [delivery.delivered for delivery in first.deliveries] == [True, False]
     assert first.cursors == {hook_key(webhook): 2}
 
     second = send([webhook], first.cursors)
 
     assert received(receiver) == ids(2, 4, 4, 5, 6, 7, 8)
     assert second.cursors == {hook_key(webhook): LAST}
+
+
+@pytest.mark.parametrize("refusal", [400, 413, 422])
+def test_event_that_the_receiver_refuses_keeps_no_later_one_from_it(receiver, webhook, refusal):
+    receiver.answers = [204, refusal]
+
+    result = send([webhook], {})
+
+    assert received(receiver) == ids(2, 4, 5, 6, 7, 8)
+    assert [delivery.event_id for delivery in result.deliveries if delivery.refused] == ids(4)
+    assert result.cursors == {hook_key(webhook): LAST}
+
+
+def test_last_event_that_is_refused_is_not_sent_again(receiver, webhook):
+    receiver.answers = [422]
+
+    assert send([webhook], {}, HISTORY[:2]).cursors == {hook_key(webhook): 2}
+
+
+@pytest.mark.parametrize("answer", [401, 403, 404, 405, 407, 410])
+def test_answer_about_the_receiver_keeps_the_event_for_later(receiver, webhook, answer):
+    receiver.answers = [answer]
+
+    result = send([webhook], {hook_key(webhook): 1})
+
+    assert (received(receiver), result.cursors) == (ids(2), {hook_key(webhook): 1})
 
 
 def test_first_failure_leaves_the_cursor_where_it_was(receiver, webhook):

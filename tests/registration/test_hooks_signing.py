@@ -19,7 +19,8 @@ ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 SENT = 1614265330
 BODY = b'{"test": 2432232314}'
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-PLAIN = "an-older-secret-as-plain-text"
+OLD_KEY = b"an older secret of 24 or more"
+OLD = f"whsec_{base64.b64encode(OLD_KEY).decode()}"
 
 
 def delivery(secrets: str = SECRET, sent: float | None = None) -> dict[str, str]:
@@ -36,20 +37,20 @@ def test_signature_is_the_one_of_the_specification():
 
 
 def test_each_secret_signs_so_that_one_can_be_replaced():
-    both = signature(ID, SENT, BODY, read_secrets(f"{SECRET}\n {PLAIN}", "test"))
+    both = signature(ID, SENT, BODY, read_secrets(f"{SECRET}\n {OLD}", "test"))
 
-    assert both.split() == [SIGNATURE, signature(ID, SENT, BODY, [PLAIN.encode()])]
+    assert both.split() == [SIGNATURE, signature(ID, SENT, BODY, [OLD_KEY])]
 
 
-@pytest.mark.parametrize("known", ["new-secret-of-thirty-two-letters", "old-secret-of-32-letters!"])
+@pytest.mark.parametrize("known", [SECRET, OLD])
 def test_receiver_with_either_secret_takes_a_delivery_signed_with_both(known):
-    headers = delivery("new-secret-of-thirty-two-letters old-secret-of-32-letters!")
+    headers = delivery(f"{SECRET} {OLD}")
 
     assert verify(headers, BODY, read_secrets(known, "test")) == ID
 
 
 def test_receiver_with_both_secrets_takes_a_delivery_signed_with_the_old_one():
-    assert verify(delivery(), BODY, read_secrets(f"{'n' * 24} {SECRET}", "test")) == ID
+    assert verify(delivery(), BODY, read_secrets(f"{OLD} {SECRET}", "test")) == ID
 
 
 @pytest.mark.parametrize(
@@ -86,10 +87,12 @@ def test_receiver_refuses_a_signature_of_another_kind():
 
 def test_receiver_refuses_who_has_another_secret():
     with pytest.raises(SignatureRefused, match="no signature fits"):
-        verify(delivery(PLAIN), BODY, read_secrets(SECRET, "test"))
+        verify(delivery(OLD), BODY, read_secrets(SECRET, "test"))
 
 
-@pytest.mark.parametrize("headers", [{}, {"Webhook-Timestamp": "yesterday"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Webhook-Timestamp": "yesterday"}, {"Webhook-Timestamp": "9" * 5000}]
+)
 def test_receiver_refuses_what_is_not_signed(headers):
     with pytest.raises(SignatureRefused, match="no webhook-id, -timestamp or -signature"):
         verify({"Webhook-Id": ID, **headers}, BODY, read_secrets(SECRET, "test"))
@@ -102,6 +105,22 @@ def test_receiver_refuses_a_replay_and_a_date_in_the_future(age_s):
     with pytest.raises(SignatureRefused, match="300 s"):
         verify(headers, BODY, read_secrets(SECRET, "test"))
     assert verify(headers, BODY, read_secrets(SECRET, "test"), tolerance_s=500) == ID
+
+
+def test_receiver_refuses_a_time_of_more_digits_than_a_number_has():
+    with pytest.raises(SignatureRefused, match="300 s"):
+        verify(delivery() | {"Webhook-Timestamp": "9" * 400}, BODY, read_secrets(SECRET, "test"))
+
+
+def test_prefix_of_a_secret_may_be_left_out_as_libraries_of_the_specification_have_it():
+    bare = SECRET.removeprefix("whsec_")
+
+    assert read_secrets(bare, "test") == read_secrets(SECRET, "test") == [base64.b64decode(bare)]
+
+
+@pytest.mark.parametrize("length", [24, 64])
+def test_secret_has_the_lengths_of_the_specification(length):
+    assert read_secrets(base64.b64encode(b"k" * length).decode(), "test") == [b"k" * length]
 
 
 def test_padding_of_a_secret_may_be_left_out():
@@ -117,10 +136,13 @@ def test_padding_of_a_secret_may_be_left_out():
     [
         ("", "holds no secret"),
         (" \n", "holds no secret"),
-        ("hunter2hunter2", "at least 24 bytes, not 14"),
-        ("whsec_aHVudGVyMmh1bnRlcjI=", "at least 24 bytes, not 14"),
+        ("aHVudGVyMmh1bnRlcjI=", "24 to 64 bytes, not 14"),
+        ("whsec_aHVudGVyMmh1bnRlcjI=", "24 to 64 bytes, not 14"),
+        ("hunter22" * 11, "24 to 64 bytes, not 66"),
         ("whsec_hunter2!hunter2!hunter2!hunter2!", "should be base64"),
-        (f"{SECRET} hunter2hunter2", "at least 24 bytes"),
+        ("hunter2-hunter2-hunter2-hunter2", "should be base64"),
+        ("whsec_hunter2hunter2hunter2hunter2\u200b", "should be base64"),
+        (f"{SECRET} hunter2hunter2hu", "24 to 64 bytes"),
     ],
 )
 def test_unusable_secret_is_refused_without_repeating_it(text, expected):

@@ -158,6 +158,59 @@ def test_lease_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         choose()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "hunter2",
+        "- hunter2",
+        "clusters: 5",
+        "a:\n\t- hunter2",
+        "\x00hunter2",
+        "users: [{name: u, user: hunter2}]\nclusters: [{name: k, cluster: {server: 5}}]\n"
+        "contexts: [{name: c, context: {cluster: k, user: u}}]\ncurrent-context: c",
+    ],
+)
+def test_kubeconfig_that_is_none_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "kubeconfig").write_text(text)
+    monkeypatch.setenv("KUBEDISTILL_LOCK", "lease:kubedistill")
+
+    with pytest.raises(UserError, match="kubeconfig is not a kubeconfig file; point KUBE") as error:
+        choose()
+
+    assert "hunter2" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_token_in_the_wrong_place_of_a_kubeconfig_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_kubeconfig(tmp_path)
+    path = tmp_path / "kubeconfig"
+    config = yaml.safe_load(path.read_text())
+    config["users"] = [{"name": "u", "token": "hunter2"}]
+    path.write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBEDISTILL_LOCK", "lease:kubedistill")
+
+    with pytest.raises(UserError, match="Expected key user in .*kubeconfig; point") as error:
+        choose()
+
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("missing", ["ca.crt", "namespace"])
+def test_service_account_that_is_not_whole_is_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
+) -> None:
+    be_in_pod(monkeypatch, tmp_path)
+    (tmp_path / "account" / missing).unlink()
+
+    with pytest.raises(UserError, match="no Kubernetes cluster.*token, ca.crt and namespace at"):
+        choose()
+
+
 def test_file_can_be_in_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBEDISTILL_LOCK", f"file:{tmp_path}/shared/../locks")
 

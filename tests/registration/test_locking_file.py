@@ -32,7 +32,7 @@ for _ in range(25):
 HOLD = """
 with FileLock(path).hold():
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(300)
 """
 
 
@@ -80,7 +80,7 @@ def test_holdings_of_several_processes_never_overlap_and_have_terms_of_their_own
         process(path, COUNT) as second,
         process(path, COUNT) as third,
     ):
-        assert [counting.wait(60) for counting in (first, second, third)] == [0, 0, 0]
+        assert [counting.wait(300) for counting in (first, second, third)] == [0, 0, 0]
 
     assert path.with_name("number").read_text() == "75"
     terms = re.findall(r", term (\d+)$", path.with_name("terms").read_text(), re.MULTILINE)
@@ -124,7 +124,7 @@ def test_child_that_outlives_the_block_does_not_keep_the_lock(path: Path) -> Non
         "with FileLock(path).hold():\n"
         "    child = os.fork()\n"
         "    if child == 0:\n"
-        "        time.sleep(60)\n"
+        "        time.sleep(300)\n"
         "print(child, flush=True)\n"
     )
     with process(path, fork) as parent:
@@ -158,7 +158,7 @@ def test_file_that_was_deleted_while_others_waited_lets_one_in_at_a_time(path: P
         time.sleep(1)
         path.unlink()
         holder.kill()
-        assert [counting.wait(60) for counting in (first, second)] == [0, 0]
+        assert [counting.wait(300) for counting in (first, second)] == [0, 0]
 
     assert path.with_name("number").read_text() == "50"
 

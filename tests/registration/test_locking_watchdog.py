@@ -52,17 +52,18 @@ def wait_until_stopped(process: subprocess.Popen[str]) -> None:
 
 
 def test_running_process_is_killed(tmp_path: Path) -> None:
-    with armed(tmp_path, 0.3, "time.sleep(60)") as process:
-        assert process.wait(20) == -signal.SIGKILL
+    with armed(tmp_path, 0.3, "time.sleep(300)") as process:
+        assert process.wait(120) == -signal.SIGKILL
 
 
 def test_stopped_process_dies_while_it_is_stopped(tmp_path: Path) -> None:
-    with armed(tmp_path, 1.5, f"{BUSY}\nos.kill(os.getpid(), signal.SIGSTOP)") as process:
+    stop = "dog.put_off(now() + 3)\nos.kill(os.getpid(), signal.SIGSTOP)"
+    with armed(tmp_path, 300, f"{BUSY}\n{stop}") as process:
         wait_until_stopped(process)
         written = (tmp_path / "trace").stat().st_size
 
         # Nobody continues it.
-        assert process.wait(20) == -signal.SIGKILL
+        assert process.wait(120) == -signal.SIGKILL
         assert (tmp_path / "trace").stat().st_size == written
 
 
@@ -72,15 +73,15 @@ def test_process_that_refuses_to_be_told_is_killed(tmp_path: Path) -> None:
         "for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:\n"
         "    signal.signal(number, signal.SIG_IGN)\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
-        "time.sleep(60)"
+        "time.sleep(300)"
     )
     with armed(tmp_path, 1, deaf) as process:
-        assert process.wait(20) == -signal.SIGKILL
+        assert process.wait(120) == -signal.SIGKILL
 
 
 def test_deadline_that_has_passed_kills_at_once(tmp_path: Path) -> None:
-    with armed(tmp_path, -5, "time.sleep(60)") as process:
-        assert process.wait(20) == -signal.SIGKILL
+    with armed(tmp_path, -5, "time.sleep(300)") as process:
+        assert process.wait(120) == -signal.SIGKILL
 
 
 def test_deadline_can_be_put_off_by_any_thread(tmp_path: Path) -> None:
@@ -94,30 +95,33 @@ def test_deadline_can_be_put_off_by_any_thread(tmp_path: Path) -> None:
         "renewing.start()\n"
         "renewing.join()\n"
         "print('renewed', flush=True)\n"
-        "time.sleep(60)"
+        "time.sleep(300)"
     )
-    with armed(tmp_path, 2, renewals) as process:
-        output, _ = process.communicate(timeout=20)
-        assert (output, process.returncode) == ("renewed\n", -signal.SIGKILL)
+    for _ in range(3):  # where the machine stalls for 2 s, a renewal comes too late
+        with armed(tmp_path, 2, renewals) as process:
+            output, _ = process.communicate(timeout=120)
+        if output:
+            break
+    assert (output, process.returncode) == ("renewed\n", -signal.SIGKILL)
 
 
 def test_disarmed_watchdog_lets_live_and_stays_disarmed(tmp_path: Path) -> None:
-    late_renewal = "dog.disarm()\ndog.put_off(now() + 0.1)\ndog.disarm()\ntime.sleep(0.8)"
-    with armed(tmp_path, 0.5, late_renewal) as process:
-        assert process.wait(20) == 0
+    late_renewal = "dog.disarm()\ndog.put_off(now() + 0.1)\ndog.disarm()\ntime.sleep(2.5)"
+    with armed(tmp_path, 2, late_renewal) as process:
+        assert process.wait(120) == 0
 
 
 def test_forked_child_has_no_deadline(tmp_path: Path) -> None:
     fork = (
         "if os.fork() == 0:\n"
-        "    time.sleep(1.5)\n"
+        "    time.sleep(3)\n"
         "    print('child', flush=True)\n"
         "    os._exit(0)\n"
-        "time.sleep(60)"
+        "time.sleep(300)"
     )
-    with armed(tmp_path, 0.5, fork) as process:
-        assert process.wait(20) == -signal.SIGKILL
-        output, _ = process.communicate(timeout=20)
+    with armed(tmp_path, 2, fork) as process:
+        assert process.wait(120) == -signal.SIGKILL
+        output, _ = process.communicate(timeout=120)
         assert output == "child\n"
 
 
@@ -141,7 +145,7 @@ def test_timers_are_given_back(tmp_path: Path) -> None:
         "import resource\n"
         "resource.setrlimit(resource.RLIMIT_SIGPENDING, (100, 100))\n"
         "for _ in range(1000):\n"
-        "    Watchdog(now() + 60).disarm()\n"
+        "    Watchdog(now() + 300).disarm()\n"
     )
-    with armed(tmp_path, 60, many) as process:
-        assert process.wait(20) == 0
+    with armed(tmp_path, 300, many) as process:
+        assert process.wait(120) == 0

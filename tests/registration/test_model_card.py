@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pipeline_run_files import CANDIDATE, RECIPE, REGISTRY, write_pipeline_run
@@ -392,7 +392,7 @@ def test_description_leaves_out_whole_sections_and_says_which(submission):
         assert section(card, heading).strip() in plain(description)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(
     name=st.text("ab|<*_\u00e9 \n", min_size=1, max_size=3000),
     summary=st.text("ab|<*_&\u00e9 \n", min_size=1, max_size=9000),

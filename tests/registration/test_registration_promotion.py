@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import mlflow
 import numpy as np
 import pytest
-from pipeline_run_files import CANDIDATE, REGISTRY, ROWS, write_pipeline_run
+from pipeline_run_files import CANDIDATE, RECIPE, REGISTRY, ROWS, write_pipeline_run
 
 from components.registration import steps, tags
 from components.registration.history import read_history
@@ -146,9 +146,27 @@ def test_retry_of_a_promotion_that_was_overtaken_does_not_take_the_alias_back(tr
     record = tracking.register(first)
     tracking.promoted("run-2", champion="1", seed=1)
 
-    assert tracking.register(first) == record
+    again = tracking.register(first)
 
+    assert again.summary == (
+        f"{MODEL} version 1 was promoted by move 2; since then its state has become former"
+    )
+    assert again.model_copy(update={"summary": record.summary}) == record
     assert str(tracking.client.get_model_version_by_alias(MODEL, "champion").version) == "2"
+
+
+def test_retry_of_a_challenger_that_was_promoted_does_not_say_that_it_waits(tracking, command):
+    tracking.promoted("run-1")
+    recipe = RECIPE | {"registry": REGISTRY | {"promotion": "approval"}}
+    run = tracking.write("run-2", champion="1", seed=1, recipe=recipe)
+    assert "waits for approval: kubedistill promote tiny-student" in tracking.register(run).summary
+    command(tracking.folder, "promote", MODEL, "--tracking-uri", tracking.uri)
+
+    again = tracking.register(run)
+
+    assert again.outcome == "challenger"
+    assert "made to wait for approval by move 4; since then its state" in again.summary
+    assert again.summary.endswith("has become champion")
 
 
 def test_champion_that_moved_is_an_outcome_while_the_student_can_be_measured_again(tracking):

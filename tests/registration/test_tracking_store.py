@@ -8,6 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from components.registration import store as store_module
@@ -43,6 +44,8 @@ def test_empty_uri_means_that_of_the_environment(monkeypatch):
         ("file:///data/mlruns", "sqlite:////data/mlruns/mlflow.db"),
         ("sqlite://", "should name a file"),
         ("sqlite:///:memory:", "should name a file"),
+        ("sqlite:////tmp", "is a folder; name a file in it"),
+        ("http://[bad", "is not a URI"),
     ],
 )
 def test_uri_that_cannot_hold_a_registry_is_refused(uri, message):
@@ -67,6 +70,44 @@ def test_file_that_is_no_database_is_refused_and_kept(tmp_path):
     assert (tmp_path / "mlflow.db").read_bytes() == b"my thesis, only copy"
 
 
+def test_kind_of_uri_that_mlflow_does_not_know_is_refused(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "foo://me:secret@x")
+
+    with pytest.raises(UserError, match="foo://x: MLflow knows no such kind of URI") as caught:
+        connect(locate(""))
+
+    assert "secret" not in str(caught.value)
+
+
+def test_registry_that_is_somewhere_else_is_refused_before_a_database_is_made(
+    tmp_path, monkeypatch
+):
+    """The lock beside the database would keep nobody out of the registry."""
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://me:secret@mlflow:5000")
+
+    with pytest.raises(UserError, match="MLFLOW_REGISTRY_URI is http://mlflow:5000") as caught:
+        connect(locate(f"sqlite:///{tmp_path}/mlflow.db"))
+
+    assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_registry_that_this_process_was_pointed_at_is_refused_too(tracking, monkeypatch):
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "")  # MLflow sets both, so that they are put back
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", None)
+    mlflow.set_registry_uri(f"sqlite:///{tracking.folder}/other.db")
+
+    with pytest.raises(UserError, match="unset MLFLOW_REGISTRY_URI"):
+        connect(locate(tracking.uri))
+
+
+def test_registry_that_is_the_same_database_by_another_name_is_taken(tracking, monkeypatch):
+    monkeypatch.chdir(tracking.folder)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:///mlflow.db")
+
+    assert connect(locate(tracking.uri)).search_registered_models() == []
+
+
 def test_database_of_another_mlflow_is_a_short_error(tracking):
     with sqlite3.connect(tracking.database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0000000000'")
@@ -89,12 +130,13 @@ def test_first_use_that_was_killed_before_leaves_no_trace(tmp_path):
 def test_lock_keeps_another_process_out(tmp_path):
     store = locate(f"sqlite:///{tmp_path}/mlflow.db")
     context = multiprocessing.get_context("spawn")
-    entered = context.Event()
+    started, entered = context.Event(), context.Event()
     with store.locked():
-        other = context.Process(target=_enter, args=(store, entered))
+        other = context.Process(target=_enter, args=(store, started, entered))
         other.start()
+        assert started.wait(300)
         assert not entered.wait(1.5)
-    assert entered.wait(20)
+    assert entered.wait(300)
     other.join()
 
 
@@ -128,7 +170,8 @@ def test_mlflow_reports_to_nobody_and_prints_nothing(tmp_path):
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def _enter(store, entered) -> None:
+def _enter(store, started, entered) -> None:
+    started.set()
     with store.locked():
         entered.set()
         time.sleep(0.01)

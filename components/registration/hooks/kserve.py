@@ -57,8 +57,8 @@ def inference_service(spec: KServeSpec, served: Served) -> dict[str, Any]:
     """The ``InferenceService`` that serves a version; the same input gives the same manifest.
 
     Raises:
-        UserError: KServe cannot read the artifacts where they are, or the model's name makes no
-            name of a service.
+        UserError: KServe cannot read the artifacts where they are, or the names of model and alias
+            make no name of a service.
     """
     model: dict[str, Any] = {
         "modelFormat": {"name": "mlflow"},
@@ -83,7 +83,7 @@ def inference_service(spec: KServeSpec, served: Served) -> dict[str, Any]:
         "apiVersion": f"{GROUP}/{API_VERSION}",
         "kind": "InferenceService",
         "metadata": {
-            "name": spec.name or service_name(served.model),
+            "name": spec.name or service_name(served.model, served.alias),
             "namespace": spec.namespace,
             "labels": {
                 "app.kubernetes.io/managed-by": "kubedistill",
@@ -100,18 +100,21 @@ def to_yaml(manifest: dict[str, Any]) -> str:
     return yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
 
 
-def service_name(model: str) -> str:
-    """The name of a service, from that of a registered model: ``Digits student`` gives
-    ``digits-student``.
+def service_name(model: str, alias: str) -> str:
+    """The name of a service: ``Digits student`` gives ``digits-student``, and with another alias
+    than ``champion`` that follows, as in ``digits-student-canary``.
 
     Raises:
         UserError: nothing that KServe takes is left.
     """
-    name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    named, whole = f"the registered model {model!r}", model
+    if alias != "champion":
+        named, whole = f"{named} with the alias {alias!r}", f"{model}-{alias}"
+    name = re.sub(r"[^a-z0-9]+", "-", whole.lower()).strip("-")
     if not re.match(r"[a-z]", name) or len(name) > _LONGEST_NAME:
         raise UserError(
-            f"the registered model {model!r} makes no name for an InferenceService, which begins "
-            f"with a letter and has at most {_LONGEST_NAME}; set registry.kserve.name"
+            f"{named} makes no name for an InferenceService, which begins with a letter and has at "
+            f"most {_LONGEST_NAME} characters; set registry.kserve.name"
         )
     return name
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from components.registration.hooks.cloud_event import Event
-from components.registration.hooks.webhook import Delivery
+from components.registration.hooks.webhook import Delivery, refuses_event
 from components.shared import cluster
 from components.shared.recipe.hooks import EventName
 
@@ -105,7 +105,6 @@ def write_event(event: Event, pod: Pod) -> Delivery:
         Whether it is there, or why not; nothing is raised.
     """
     from kubernetes.client import ApiException, CoreV1Api
-    from kubernetes.config import ConfigException
     from urllib3.exceptions import HTTPError, MaxRetryError
 
     try:
@@ -118,15 +117,18 @@ def write_event(event: Event, pod: Pod) -> Delivery:
         )
     except ApiException as error:
         if error.status != 409:
-            return _delivery(event, pod, _explain(error, pod.namespace))
-    except (HTTPError, OSError, ConfigException) as error:
+            problem = _explain(error, pod.namespace)
+            return _delivery(event, pod, problem, refused=refuses_event(error.status))
+    except (HTTPError, OSError, cluster.NoCluster) as error:
         cause = error.reason if isinstance(error, MaxRetryError) else error
         return _delivery(event, pod, f"the Kubernetes API cannot be reached ({_line(str(cause))})")
     return _delivery(event, pod)
 
 
-def _delivery(event: Event, pod: Pod, problem: str | None = None) -> Delivery:
-    return Delivery(pod.url, event.id, problem is None, 1, problem or "written")
+def _delivery(
+    event: Event, pod: Pod, problem: str | None = None, *, refused: bool = False
+) -> Delivery:
+    return Delivery(pod.url, event.id, problem is None, 1, problem or "written", refused)
 
 
 def _explain(error: Any, namespace: str) -> str:

@@ -42,11 +42,6 @@ class Dispatch:
     cursors: dict[str, int]
     deliveries: list[Delivery]
 
-    @property
-    def failed(self) -> list[Delivery]:
-        """Those that the next command tries again."""
-        return [delivery for delivery in self.deliveries if not delivery.delivered]
-
 
 def hook_key(receiver: Receiver) -> str:
     """Names a receiver in the cursors: hex digits that follow from its URL."""
@@ -82,6 +77,8 @@ def dispatch(
 ) -> Dispatch:
     """Tell each receiver of what is due; one that fails is told of nothing after that.
 
+    An event that a receiver refuses is passed over: it would keep all later ones from it.
+
     Args:
         receivers: who is told.
         entries: the history of the alias, as far as its moves are done.
@@ -103,7 +100,7 @@ def dispatch(
                 continue
             delivery = send(receiver, event)
             deliveries.append(delivery)
-            if not delivery.delivered:
+            if not (delivery.delivered or delivery.refused):
                 break
             after[key] = entry.move.sequence
         else:

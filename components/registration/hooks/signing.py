@@ -1,7 +1,6 @@
 """Signatures of the Standard Webhooks specification 1.0: HMAC-SHA256 with shared secrets."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import time
@@ -11,7 +10,8 @@ from components.shared.errors import UserError
 
 _PREFIX = "whsec_"
 _LEAST_BYTES = 24
-"""The least that the specification lets a secret have."""
+_MOST_BYTES = 64
+"""What the specification lets a secret have."""
 _VERSION = "v1"
 TOLERANCE_S = 300.0
 """How far the clocks of sender and receiver may be apart, and how old a delivery may be."""
@@ -25,11 +25,12 @@ def read_secrets(text: str, where: str) -> list[bytes]:
     """The keys that a variable or file holds, the one to use first.
 
     Args:
-        text: secrets with white space between them: ``whsec_`` and base64, or plain text.
+        text: secrets with white space between them: base64, as the specification has it, with
+            ``whsec_`` before it or without.
         where: what is named in an error; the secret is not.
 
     Raises:
-        UserError: there is none, one is too short, or is not base64 after ``whsec_``.
+        UserError: there is none, one is too short or too long, or is not base64.
     """
     secrets = [_read_secret(word, where) for word in text.split()]
     if not secrets:
@@ -41,19 +42,18 @@ _ADVICE = "make one with: echo whsec_$(openssl rand -base64 32)"
 
 
 def _read_secret(word: str, where: str) -> bytes:
-    if word.startswith(_PREFIX):
-        encoded = word.removeprefix(_PREFIX).rstrip("=")
-        try:
-            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except binascii.Error:
-            # Not chained: the cause may tell a part of the secret.
-            raise UserError(f"{where}: what follows {_PREFIX} should be base64") from None
-    else:
-        key = word.encode()
-    if len(key) < _LEAST_BYTES:
+    encoded = word.removeprefix(_PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:  # also where a character is none of ASCII
+        # Not chained: the cause may tell a part of the secret.
         raise UserError(
-            f"{where}: a secret should have at least {_LEAST_BYTES} bytes, not {len(key)}; "
-            f"{_ADVICE}"
+            f"{where}: a secret should be base64, with {_PREFIX} before it or without; {_ADVICE}"
+        ) from None
+    if not _LEAST_BYTES <= len(key) <= _MOST_BYTES:
+        raise UserError(
+            f"{where}: a secret should be base64 of {_LEAST_BYTES} to {_MOST_BYTES} bytes, not "
+            f"{len(key)}; {_ADVICE}"
         )
     return key
 
@@ -98,7 +98,8 @@ def verify(
         signatures = found["webhook-signature"].split()
     except (KeyError, ValueError):
         raise SignatureRefused("no webhook-id, -timestamp or -signature") from None
-    if abs(time.time() - sent) > tolerance_s:
+    # Whole seconds: a time of any number of digits can be compared, but is not always a float.
+    if abs(int(time.time()) - sent) > tolerance_s:
         raise SignatureRefused(f"sent more than {tolerance_s:g} s ago, or in the future")
     expected = signature(event_id, sent, body, secrets).encode().split()
     # All are compared, and each in constant time, so that the time tells nothing.

@@ -22,6 +22,17 @@ _LONGEST_RETRY_AFTER_S = 60.0
 """What a receiver may ask for; the promotion's step waits so long at most between two attempts."""
 _AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 """Besides all of 500 and above."""
+_OF_THE_RECEIVER = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.GONE,
+    }
+)
+"""Answers that say nothing of the event: another one would be answered in the same way."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Delivery:
     attempts: int
     reason: str
     """One line, without secrets."""
+    refused: bool = False
+    """Whether the receiver takes this event at no time, but may take others."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,7 @@ class _Outcome:
     delivered: bool = False
     again: bool = False
     """Whether another attempt may end otherwise."""
+    refused: bool = False
     retry_after_s: float = 0.0
 
 
@@ -107,7 +121,18 @@ def deliver(
     )
     outcome: _Outcome = retrying(_attempt, webhook, event, secrets)
     attempts = retrying.statistics["attempt_number"]
-    return Delivery(webhook.url, event.id, outcome.delivered, attempts, outcome.reason)
+    return Delivery(
+        webhook.url, event.id, outcome.delivered, attempts, outcome.reason, outcome.refused
+    )
+
+
+def refuses_event(status: int) -> bool:
+    """Whether an answer turns down the event itself, so that it would be in the way of later ones.
+
+    So do 400, 413 or 422, and all of 400 to 499 but those that are about the receiver, its
+    credentials or the moment: 401, 403, 404, 405, 407, 408, 410 and 429.
+    """
+    return 400 <= status < 500 and status not in _AGAIN | _OF_THE_RECEIVER
 
 
 def _attempt(webhook: WebhookSpec, event: Event, secrets: Sequence[bytes]) -> _Outcome:
@@ -154,6 +179,7 @@ def _judge(response: requests.Response) -> _Outcome:
     return _Outcome(
         answer,
         again=status in _AGAIN or status >= 500,
+        refused=refuses_event(status),
         retry_after_s=_seconds(response.headers.get("Retry-After", "")),
     )
 
@@ -170,7 +196,7 @@ def _seconds(retry_after: str) -> float:
     """How long a receiver asks to wait, within bounds; 0 where it does not, or not readably."""
     try:
         asked = float(retry_after) if retry_after.strip().isdecimal() else _until(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of any number of digits
         return 0.0
     return min(max(asked, 0.0), _LONGEST_RETRY_AFTER_S)
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from mlflow.entities import LoggedModel, Run
 from mlflow.tracking import MlflowClient
 
-from components.registration import tags
+from components.registration import hints, tags
 from components.registration.locking.choosing import choose_lock
 from components.registration.logged_model import logged_model
 from components.registration.model_version import new_version
 from components.registration.promotion.ledger import Ledger, View
-from components.registration.promotion.moves import Entry
+from components.registration.promotion.moves import Entry, Move
 from components.registration.promotion.session import exclusive
+from components.registration.promotion.states import State
 from components.registration.promotion.subject import Subject, expect_champion
 from components.registration.store import Store
 from components.registration.submission import Submission
@@ -94,7 +95,7 @@ def _under_lock(
             else:
                 session.promote(subject, reason)
             earlier = session.view.entries[-1]
-        return _done(registry, earlier)
+        return _done(registry, earlier, session.view)
 
 
 def _earlier(view: View, submission: Submission) -> Entry | None:
@@ -115,25 +116,41 @@ def _earlier(view: View, submission: Submission) -> Entry | None:
     )
 
 
-def _done(registry: RegistrySpec, entry: Entry) -> Conclusion:
+def _done(registry: RegistrySpec, entry: Entry, view: View) -> Conclusion:
     move = entry.move
     if move.action == "challenge":
         challenger = tags.challenger_alias(registry.alias)
         return Conclusion(
             "challenger",
-            f"{registry.model} version {move.version} is @{challenger} and waits for approval: "
-            f"kubedistill promote {registry.model}",
+            _since(registry, move, view)
+            or f"{registry.model} version {move.version} is @{challenger} and waits for approval: "
+            f"{hints.command('promote', registry.model, registry.alias)}",
             move.version,
             challenger,
             record_digest=entry.digest,
         )
     return Conclusion(
         "promoted",
-        f"{registry.model} version {move.version} is now @{registry.alias}",
+        _since(registry, move, view)
+        or f"{registry.model} version {move.version} is now @{registry.alias}",
         move.version,
         registry.alias,
         move.champion_before,
         entry.digest,
+    )
+
+
+def _since(registry: RegistrySpec, move: Move, view: View) -> str | None:
+    """What became of a version that an earlier attempt moved; null where it is there still."""
+    done, there = "promoted", State.CHAMPION
+    if move.action == "challenge":
+        done, there = "made to wait for approval", State.CHALLENGER
+    state = view.standing.states.get(move.version or "")
+    if state in {None, there}:
+        return None
+    return (
+        f"{registry.model} version {move.version} was {done} by move {move.sequence}; since then "
+        f"its state has become {state}"
     )
 
 

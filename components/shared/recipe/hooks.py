@@ -33,8 +33,9 @@ class WebhookSpec(Spec):
     url: str
     """Where events are posted, as in ``https://hooks.example.org/models``."""
     secret_env: str = "KUBEDISTILL_WEBHOOK_SECRET"  # noqa: S105 - a name, not a secret
-    """Environment variable with the signing secret, ``whsec_`` and base64 or plain text, of at
-    least 24 bytes. Several, separated by spaces, sign each, so that a secret can be replaced."""
+    """Environment variable with the signing secret: base64 of 24 to 64 bytes, with ``whsec_``
+    before it or without. Several, separated by spaces, sign each, so that a secret can be
+    replaced."""
     events: Annotated[list[EventName], Field(min_length=1)] = [
         "promoted",
         "rejected",
@@ -117,7 +118,8 @@ class KServeSpec(Spec):
     namespace: Annotated[str, Field(pattern=_DNS_LABEL)]
     """Where it lies."""
     name: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")] | None = None
-    """By default made from the name of the registered model."""
+    """By default made from the name of the registered model, and of its alias where that is not
+    ``champion``."""
     service_account: Annotated[str, Field(pattern=_DNS_NAME)] | None = None
     """The one whose secret lets KServe read the artifacts, as S3's credentials."""
     runtime: Annotated[str, Field(pattern=_DNS_NAME)] | None = None
