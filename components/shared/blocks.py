@@ -122,12 +122,14 @@ class Block:
         try:
             return encode(self.table, self.manifest.input)
         except BadValue as error:
-            raise UserError(f"{self.where(error.row)}: {error.reason}") from error
+            hidden = error.what in self.manifest.sensitive
+            reason = error.discreet if hidden else error.reason
+            raise UserError(f"{self.where(error.row)}: {reason}") from error
 
     def where(self, row: int) -> str:
-        """A row by its file, its position there, and its id."""
-        name = self.ids()[row].as_py()
-        return f"{self.file}: row {self.numbers[row]} (id {name!r})"
+        """A row by its file, its position there, and its id where that is not sensitive."""
+        told = self.manifest.name_of(int(self.numbers[row]), self.ids()[row].as_py())
+        return f"{self.file}: {told}"
 
 
 def names_of_positions(positions: npt.NDArray[np.int64]) -> pa.Array:

@@ -35,7 +35,7 @@ def decode_images(column: pa.ChunkedArray, shape: tuple[int, ...]) -> npt.NDArra
         encoded images).
 
     Raises:
-        BadValue: a row is null, has another size, or is not an image.
+        BadValue: a row is null, has another size or more than 8 bits a channel, or is not an image.
         UserError: encoded images have neither one nor three channels.
     """
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
@@ -80,8 +80,15 @@ def _decode(value: bytes | None, shape: tuple[int, ...], row: int) -> Pixels:
     channels, height, width = shape
     try:
         with Image.open(io.BytesIO(value or b"")) as image:
+            if image.mode.startswith(("I", "F")):
+                raise BadValue(
+                    "image",
+                    row,
+                    "has more than 8 bits a channel; convert it, or store the values as lists of "
+                    "numbers",
+                )
             pixels = np.asarray(image.convert(MODES[channels]))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadValue("image", row, "cannot be decoded") from error
     if pixels.shape[:2] != (height, width):
         raise BadValue(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from components.shared.errors import UserError
+from components.shared.later import later
 from components.shared.recipe.data import POSITION, SplitName
 from components.shared.recipe.inputs import InputSpec
 from components.shared.records import read_record
@@ -76,6 +77,8 @@ class DatasetManifest(BaseModel):
     """Arrow type of each column that is used."""
     slices: list[str] = []
     """Columns by whose values the evaluation is broken down."""
+    sensitive: list[str] = later([])
+    """Columns of which no value may be in a message; the recipe's ``validation`` names them."""
     shards: list[Shard]
     assignment: Shard | None
     """Parquet with one ``split`` value a row, in the order of the shards; null where the data have
@@ -85,7 +88,7 @@ class DatasetManifest(BaseModel):
     rows: dict[SplitName, int]
     digest: str
     """SHA-256 over the content hashes of shards, the split, columns, input and classes, without
-    slices, which no model learns from."""
+    slices and sensitive columns, which say nothing of what models learn from."""
 
     @property
     def meaningful(self) -> list[str]:
@@ -93,6 +96,15 @@ class DatasetManifest(BaseModel):
         ids = [] if self.id == POSITION else [self.id]
         labels = [] if self.label == NO_LABEL else [self.label]
         return [*ids, *labels, *self.input.names]
+
+    def name_of(self, row: int, name: str) -> str:
+        """A row in a message.
+
+        Args:
+            row: its number, counted from 0.
+            name: its id, which is left out where ids are sensitive.
+        """
+        return f"row {row}" if self.id in self.sensitive else f"row {row} (id {name!r})"
 
 
 def read_manifest(folder: Path, digest: str | None = None) -> DatasetManifest:

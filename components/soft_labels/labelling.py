@@ -11,9 +11,11 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 
-from components.shared.dataset import SPLITS, UNLABELLED, Dataset, Rows
+from components.shared.dataset import SPLITS, UNLABELLED, Dataset, DatasetManifest, Rows
+from components.shared.encoding.faults import BadValue
 from components.shared.errors import UserError
 from components.shared.events import Progress
 from components.shared.pieces import Piece
@@ -28,6 +30,8 @@ from components.soft_labels.teachers.checking import UnusableRowError
 from components.soft_labels.teachers.protocol import Array
 
 ResultT = TypeVar("ResultT")
+Where = Callable[[int], str]
+"""What a message calls a row, by its position among those of a piece."""
 
 
 class Numbered(NamedTuple):
@@ -84,12 +88,13 @@ def label_pieces(
             rows = coming.result()
             if left:
                 coming = _submit(reading, partial(next, parts))
-            logits = _logits_of_views(teacher, rows, views)
+            where = partial(_where, data.manifest, rows.names, rows.positions)
+            logits = _logits_of_views(teacher, rows, views, where)
             if written:
                 written.result()
-            written = _submit(
-                writing, partial(writer.write, each.number, rows.names, logits, _known(rows, known))
-            )
+            labels = _known(rows, known)
+            write = partial(writer.write, each.number, rows.names, logits, labels)
+            written = _submit(writing, partial(_naming_rows, write, where))
             labelled += each.piece.rows
             progress.update(whole + labelled)
         if written:
@@ -119,7 +124,23 @@ def _submit(executor: Executor, call: Callable[[], ResultT]) -> Future[ResultT]:
     return executor.submit(lambda: context.run(call))
 
 
-def _logits_of_views(teacher: BatchedTeacher, rows: Rows, views: Views) -> Array:
+def _naming_rows(write: Callable[[], StoreShard], where: Where) -> StoreShard:
+    """Write a shard; the row is named whose logits cannot be kept."""
+    try:
+        return write()
+    except BadValue as error:
+        raise UserError(f"{where(error.row)}: {error.reason}") from error
+
+
+def _where(
+    manifest: DatasetManifest, names: pa.ChunkedArray, positions: npt.NDArray[np.int64], row: int
+) -> str:
+    """By its number over the whole data set, and by its id where that is not sensitive."""
+    told = manifest.name_of(int(positions[row]), names[row].as_py())
+    return f"{manifest.source}: {told}"
+
+
+def _logits_of_views(teacher: BatchedTeacher, rows: Rows, views: Views, where: Where) -> Array:
     """Shape (rows, views, classes)."""
     inputs = torch.from_numpy(rows.inputs)
     found = np.empty((len(rows), views.count, teacher.classes), np.float32)
@@ -138,7 +159,6 @@ def _logits_of_views(teacher: BatchedTeacher, rows: Rows, views: Views) -> Array
             try:
                 found[batch, view] = teacher.logits(shown.numpy())
             except UnusableRowError as error:
-                name = rows.names[start + error.row].as_py()
-                raise UserError(f"row {name!r}: {error.problem}") from error
+                raise UserError(f"{where(start + error.row)}: {error.problem}") from error
         start = batch.stop
     return found

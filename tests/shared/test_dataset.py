@@ -39,7 +39,8 @@ def joined(batches: list[Rows]) -> tuple[list[str], np.ndarray, np.ndarray, list
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     files=st.integers(1, 5),
@@ -134,6 +135,36 @@ def test_strange_label_is_named_with_file_and_row(make: MakeDataset) -> None:
             UserError, match=r"01\.parquet: row 10 \(id 'r70'\): label 'z' is not one of .* x, y"
         ):
             read()
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "message"),
+    [
+        ([], "row 10 (id 'r70'): place is 'nowhere', which is not one of its categories here, "),
+        (["id"], "row 10: place is 'nowhere', which is not one of its categories here, there; "),
+        (["place"], "row 10 (id 'r70'): place has a value that is not one of its categories; add"),
+        (["place", "id"], "row 10: place has a value that is not one of its categories; add it"),
+    ],
+)
+def test_message_about_a_row_has_no_value_of_a_sensitive_column(
+    make: MakeDataset, tmp_path: Path, sensitive: list[str], message: str
+) -> None:
+    towns = ["here", "there"] * (ROWS // 2)
+    towns[70] = "nowhere"
+    rows = table().set_column(5, "place", pa.array(towns))
+    rows = rows.set_column(4, "fold", pa.array(["labelled"] * ROWS))
+    column = {
+        "name": "place",
+        "kind": "categorical",
+        "categories": ["here", "there"],
+        "unknown": "error",
+    }
+    picked = {"kind": "tabular", "columns": ["a", column]}
+    made = make(rows, files=2, split=BY_COLUMN, input=picked).manifest
+    dataset = Dataset(tmp_path, made.model_copy(update={"sensitive": sensitive}))
+    with pytest.raises(UserError) as raised:
+        dataset.load("labelled")
+    assert f"01.parquet: {message}" in str(raised.value)
 
 
 def test_bad_image_is_named_with_file_and_row(make: MakeDataset) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from components.shared.encoding.categories import category_codes
+from components.shared.encoding.categories import category_codes, distinct_categories
 from components.shared.encoding.faults import BadValue
 from components.shared.encoding.rows import encode
 from components.shared.errors import UserError
@@ -29,9 +29,9 @@ def city(**fields: Any) -> dict[str, Any]:
     return {"name": "city", "kind": "categorical", "categories": ["Bonn", "Köln"], **fields}
 
 
-def png(pixels: np.ndarray) -> bytes:
+def png(pixels: np.ndarray, kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    Image.fromarray(pixels).save(buffer, format=kind)
     return buffer.getvalue()
 
 
@@ -85,6 +85,24 @@ def test_codes_do_not_depend_on_how_a_column_is_cut(
     np.testing.assert_array_equal(category_codes(column, ["c", "a"]), expected)
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.chunked_array([["2", "1"], ["2", None, "0"]]),
+        pa.chunked_array([["2", "1"], ["2", None, "0"]]).dictionary_encode(),
+        pa.chunked_array(
+            [pa.DictionaryArray.from_arrays([0, 1, 0, None, 2], ["2", "1", "0", "9"])]
+        ),
+        pa.chunked_array([[2.0, 1.0], [2.0, NAN, 0.0]]),
+    ],
+    ids=["text", "dictionary", "dictionary with an unused name", "floats of pandas"],
+)
+def test_categories_are_those_of_rows_and_not_of_a_dictionary(column: pa.ChunkedArray) -> None:
+    assert distinct_categories(column) == {"0", "1", "2"}
+    assert distinct_categories(column.filter(pa.array([True, False, True, True, False]))) == {"2"}
+    assert distinct_categories(column.slice(5)) == set()
+
+
 def test_unknown_category_is_an_error_where_the_recipe_says_so() -> None:
     table = pa.table({"city": ["Köln", None, "Ulm", "Bern"]})
     with pytest.raises(BadValue) as caught:
@@ -93,6 +111,9 @@ def test_unknown_category_is_an_error_where_the_recipe_says_so() -> None:
     assert caught.value.reason == (
         "city is 'Ulm', which is not one of its categories Bonn, Köln; add it to them, or set "
         "unknown: other"
+    )
+    assert caught.value.discreet == (
+        "city has a value that is not one of its categories; add it to them, or set unknown: other"
     )
 
 
@@ -133,6 +154,25 @@ def test_first_image_that_cannot_be_used_is_named_whatever_thread_met_it() -> No
     values[170], values[131] = b"no image", png(np.zeros((5, 4), np.uint8))
     with pytest.raises(BadValue, match="image in row 131: is 5x4, but data.input.size says 4x4"):
         encode(pa.table({"image": values}), ImageInput(kind="image", size=[1, 4, 4]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [(np.uint16, "PNG"), (np.uint16, "TIFF"), (np.int32, "TIFF"), (np.float32, "TIFF")],
+)
+def test_image_of_more_than_8_bits_is_not_clipped_to_white(kind: type, form: str) -> None:
+    images = [png(np.zeros((4, 4), np.uint8)), png(np.full((4, 4), 300, kind), form)]
+    with pytest.raises(BadValue, match="image in row 1: has more than 8 bits a channel; convert"):
+        encode(pa.table({"image": images}), ImageInput(kind="image", size=[1, 4, 4]))
+
+
+@pytest.mark.parametrize("broken", ["P6 x 4 255\n", "P5 4 4 0\n", "P2 1 1 255 y\n", "tiff"])
+def test_broken_header_is_an_image_that_cannot_be_decoded(broken: str) -> None:
+    tiff = bytearray(png(np.zeros((4, 4), np.uint8), "TIFF"))
+    tiff[12] = 1  # "Invalid dimensions"
+    image = bytes(tiff) if broken == "tiff" else broken.encode()
+    with pytest.raises(BadValue, match="image in row 0: cannot be decoded"):
+        encode(pa.table({"image": [image]}), ImageInput(kind="image", size=[1, 4, 4]))
 
 
 def test_encoded_images_have_one_or_three_channels() -> None:

@@ -50,7 +50,7 @@ def formula(state: dict[str, np.ndarray], blocks: int, inputs: np.ndarray) -> np
     return linear(f"body.{blocks + 4}", np.maximum(norm(f"body.{blocks + 2}", x), 0))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.integers(1, 9), st.integers(1, 12), st.integers(1, 3), st.integers(1, 12), st.integers(1, 5)
 )

@@ -87,7 +87,7 @@ def reference(network: Classifier, rows: Tensor, heads: int) -> Tensor:
     return mean @ head.weight.double().T + head.bias.double()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.integers(1, 3),
     st.integers(1, 4),

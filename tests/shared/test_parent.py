@@ -9,10 +9,14 @@ import pytest
 _CHILD = """
 import signal, sys, time
 from components.shared import parent
-signal.signal(signal.SIGTERM, lambda *_: print("SIGTERM", flush=True))
+end = time.monotonic() + 60
+def on_sigterm(*_):
+    global end
+    print("SIGTERM", flush=True)
+    end = time.monotonic() + 1  # enough for a second one
+signal.signal(signal.SIGTERM, on_sigterm)
 assert parent.terminate_at_its_end(int(sys.argv[1]))
 print("ready", flush=True)
-end = time.monotonic() + 1
 while time.monotonic() < end:
     time.sleep(0.1)
 """

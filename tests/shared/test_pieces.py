@@ -64,7 +64,7 @@ def dataset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return write_dataset(tmp_path_factory.mktemp("pieces"), files=3, group=7, split=split)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_any_pieces_in_any_order_have_the_rows_of_the_data(
     dataset: Dataset, data: st.DataObject

@@ -20,7 +20,10 @@ from components.shared.soft_labels import (
     Views,
     write_manifest,
 )
-from components.shared.storage import LocalStorage
+from components.shared.storage import LocalStorage, open_storage
+from components.shared.storage.patience import PATIENCE_VARIABLE
+from tests.servers.fault_proxy import Fault, fault_proxy
+from tests.servers.s3 import S3
 
 CLASSES = ["cat", "dog", "owl"]
 IDS = ["a", "ü-2", "row three", "4"]
@@ -204,6 +207,8 @@ def test_shard_of_another_index_is_noticed_even_where_the_manifest_vouches_for_i
         ({"ids_sha256": "0" * 64}, r"has other rows than the manifest says \(ids_sha256\)"),
         ({"sha256": "0" * 64}, "is damaged"),
         ({"bytes": 7}, "is damaged"),
+        ({"labelled": 3}, r"has 2 rows with a known class.* the manifest says labelled: 3, right"),
+        ({"right": 2}, r"1 of them with it as the teacher's first choice.*: 2, right: 2; label"),
     ],
 )
 def test_every_field_of_a_shard_is_checked(store: Path, shard: Any, message: str) -> None:
@@ -242,7 +247,7 @@ def test_logits_that_float16_cannot_hold_are_refused(tmp_path: Path, value: floa
     broken = LOGITS[:, None].copy()
     broken[2, 0, 1] = value
     writer = SoftLabelWriter(LocalStorage(tmp_path), identity())
-    with pytest.raises(UserError, match="logits for row 'row three' are not finite"):
+    with pytest.raises(UserError, match="logits in row 2: are not finite"):
         writer.write(0, IDS, broken)
     assert list(tmp_path.iterdir()) == []
 
@@ -273,6 +278,19 @@ def test_shard_with_any_flipped_byte_is_not_taken_over(store: Path) -> None:
         assert not writer.take_over(0), f"byte {position}"
         path.write_bytes(whole[:position])
         assert not writer.take_over(0), f"cut off at {position}"
+
+
+def test_shard_that_s3_gives_damaged_for_good_is_not_taken_over(
+    s3: S3, s3_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SoftLabelWriter(open_storage(s3_root), identity()).write(0, IDS, LOGITS[:, None])
+    monkeypatch.setenv(PATIENCE_VARIABLE, "0")
+    with fault_proxy(s3.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.uri)
+        writer = SoftLabelWriter(open_storage(s3_root), identity())
+        assert writer.take_over(0)
+        proxy.inject(Fault.FLIP, at=1, lasting=True)
+        assert not writer.take_over(0)
 
 
 def test_two_rows_of_the_same_id_in_one_shard_are_refused(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def logits_and_k(draw: st.DrawFn) -> tuple[npt.NDArray[np.float32], int]:
 
 
 @given(logits_and_k())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_largest_k_keep_their_probabilities_and_all_sum_to_one(
     example: tuple[npt.NDArray[np.float32], int],
 ) -> None:
@@ -67,7 +67,7 @@ def test_largest_k_keep_their_probabilities_and_all_sum_to_one(
 
 
 @given(logits_and_k())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_left_over_mass_is_spread_evenly(example: tuple[npt.NDArray[np.float32], int]) -> None:
     logits, k = example
     identity = topk(logits.shape[-1], k)

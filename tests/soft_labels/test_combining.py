@@ -35,7 +35,7 @@ def softmax(logits: Array) -> Array:
     st.sampled_from([0.1, 3.0, 30.0]),
     st.floats(0.01, 0.99),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_probabilities_are_averaged(seed: int, scale: float, share: float) -> None:
     first, second = (np.random.default_rng(seed).normal(size=(2, 4, 2, 7)) * scale).astype(
         np.float32

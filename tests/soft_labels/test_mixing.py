@@ -41,7 +41,7 @@ def test_probabilities_are_those_of_the_reference(case: dict[str, Any]) -> None:
 
 
 @given(seeds, st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_teachers_that_know_all_are_averaged(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     logits = list(rng.normal(size=(count, 3, CLASSES)) * 5)
@@ -52,7 +52,7 @@ def test_teachers_that_know_all_are_averaged(seed: int, count: int) -> None:
 
 
 @given(seeds, KNOWN, st.sampled_from([0.1, 2.0, 8.0]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_other_probabilities_fit_what_the_teachers_say_better(
     seed: int, known: list[npt.NDArray[np.int64]], scale: float
 ) -> None:
@@ -71,7 +71,7 @@ def test_no_other_probabilities_fit_what_the_teachers_say_better(
 
 
 @given(seeds, KNOWN)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_order_of_teachers_and_equal_teachers_weights_do_not_matter(
     seed: int, known: list[npt.NDArray[np.int64]]
 ) -> None:
@@ -89,7 +89,7 @@ def test_the_order_of_teachers_and_equal_teachers_weights_do_not_matter(
 
 
 @given(seeds, st.permutations(range(CLASSES)), st.sampled_from([0.5, 3.0]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_parts_of_one_distribution_give_it_back(seed: int, order: list[int], scale: float) -> None:
     rng = np.random.default_rng(seed)
     whole = rng.normal(size=(3, CLASSES)) * scale
@@ -100,7 +100,7 @@ def test_parts_of_one_distribution_give_it_back(seed: int, order: list[int], sca
 
 
 @given(seeds, KNOWN)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_extreme_logits_give_finite_probabilities(
     seed: int, known: list[npt.NDArray[np.int64]]
 ) -> None:

@@ -31,7 +31,7 @@ def test_confidence_is_that_of_the_reference(case: dict[str, Any]) -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(2, 5), st.sampled_from([0.0, 1.0, 1e4]), st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_weights_of_a_row_are_of_1_together_whatever_the_order_of_teachers(
     seed: int, count: int, scale: float, labelled: bool
 ) -> None:
@@ -93,7 +93,7 @@ def test_a_teacher_that_no_row_judges_is_not_called_bad() -> None:
 
 
 @given(st.lists(st.integers(-1, 3), max_size=60), st.sampled_from([0.05, 0.2, 0.5, 1.0]), st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_same_rows_are_held_out_however_the_data_are_read(
     labels: list[int], share: float, data: st.DataObject
 ) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.shared.lookup import look_up
 from components.shared.manifest import label_name
@@ -37,11 +38,8 @@ def unknown_categories(codes: Codes, categories: list[str]) -> npt.NDArray[np.bo
 
 
 def distinct_categories(column: pa.ChunkedArray) -> set[str]:
-    """The names that occur."""
-    names = {label_name(value) for value in _as_dictionary(column).dictionary.to_pylist()}
+    """The names that occur in a row; a dictionary may have more."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    names = {label_name(value) for value in pc.unique(column).to_pylist()}
     return {name for name in names if name is not None}
-
-
-def _as_dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    whole = column.combine_chunks()
-    return whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()

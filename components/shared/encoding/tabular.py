@@ -43,17 +43,19 @@ def read_column(column: pa.ChunkedArray, part: Column) -> npt.NDArray[np.float32
         unknown = unknown_categories(codes, part.settled)
         if unknown.any():
             row = int(unknown.argmax())
-            raise BadValue(part.name, row, unknown_words(column[row].as_py(), part))
+            raise BadValue(part.name, row, *unknown_words(column[row].as_py(), part))
     return codes
 
 
-def unknown_words(value: object, part: CategoricalColumn) -> str:
-    """What is wrong with a category that is not known, and what to do."""
+def unknown_words(value: object, part: CategoricalColumn) -> tuple[str, str]:
+    """What is wrong with a category that is not known, and what to do; with its name and without
+    any."""
     known = part.settled
     shown = ", ".join(known[:_SHOWN]) + (
         f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     )
+    advice = "add it to them, or set unknown: other"
     return (
-        f"is {value!r}, which is not one of its categories {shown}; add it to them, or set "
-        "unknown: other"
+        f"is {value!r}, which is not one of its categories {shown}; {advice}",
+        f"has a value that is not one of its categories; {advice}",
     )

@@ -16,6 +16,19 @@ Policy = Literal["fail", "warn"]
 """What follows where the data as a whole are not as they should be."""
 RowPolicy = Literal["fail", "warn", "quarantine"]
 """What follows where rows are not as they should be; ``quarantine`` takes them out."""
+
+
+def _not_warn(policy: Any) -> Any:
+    if policy == "warn":
+        raise ValueError(
+            "warn is no choice here, since the next step that reads such a row ends with an error; "
+            "take fail or quarantine"
+        )
+    return policy
+
+
+StrictRowPolicy = Annotated[Literal["fail", "quarantine"], BeforeValidator(_not_warn)]
+"""What follows where rows are such that no later step can use them."""
 Value = bool | int | float | str
 
 

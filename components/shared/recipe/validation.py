@@ -7,26 +7,32 @@ from pydantic import Field, field_validator
 
 from components.shared.errors import UserError
 from components.shared.recipe.base import Fraction, PositiveFloat, PositiveInt, Spec
-from components.shared.recipe.expectations import ExpectationSpec, Policy, RowPolicy
+from components.shared.recipe.expectations import (
+    ExpectationSpec,
+    Policy,
+    RowPolicy,
+    StrictRowPolicy,
+)
 from components.shared.storage import open_storage, split
 
 
 class Policies(Spec):
     """What follows where a check that is always made fails, by its short name.
 
-    ``fail``: the run ends, and nothing trains. ``warn``: it goes on, and the report says so.
-    ``quarantine``: the rows are taken out, and written to a file of their own.
+    ``fail``: the run ends, and nothing trains. ``warn``: it goes on, and the report says so, which
+    is no choice for rows that no later step can use. ``quarantine``: the rows are taken out, and
+    written to a file of their own.
     """
 
-    missing: RowPolicy = "fail"
+    missing: StrictRowPolicy = "fail"
     """A feature is missing (null), and its column has no policy for that."""
-    nan: RowPolicy = "fail"
+    nan: StrictRowPolicy = "fail"
     """A feature is NaN, and its column has no policy for missing values."""
-    infinite: RowPolicy = "fail"
+    infinite: StrictRowPolicy = "fail"
     """A feature is infinite, or too large for 32-bit floats."""
-    unknown_category: RowPolicy = "fail"
+    unknown_category: StrictRowPolicy = "fail"
     """A category is none of those known, where the column says that this is an error."""
-    unreadable: RowPolicy = "fail"
+    unreadable: StrictRowPolicy = "fail"
     """An image cannot be read, or has another size."""
     out_of_range: RowPolicy = "fail"
     """A feature is below ``min_value`` or above ``max_value``."""
@@ -35,8 +41,9 @@ class Policies(Spec):
     duplicate_id: RowPolicy = "fail"
     """Rows have the same id; quarantine takes out all of them."""
     missing_label: RowPolicy = "fail"
-    """A row of the labelled or test split has no label."""
-    unknown_label: RowPolicy = "fail"
+    """A row of the labelled or test split has no label. With ``warn`` a labelled row goes on
+    without one, but a test row ends the evaluation."""
+    unknown_label: StrictRowPolicy = "fail"
     """A label is not one of the classes."""
     shared_id: RowPolicy = "fail"
     """A test row has the id of a training row; quarantine takes out the test row."""

@@ -106,17 +106,24 @@ def describe(content: ShardContent, data: bytes) -> StoreShard:
         content: of the shard.
         data: its file.
     """
-    known = content.labels != NO_LABEL
-    right = first_choices(content.tensors)[known] == content.labels[known]
+    labelled, right = tally(content)
     return StoreShard(
         file=shard_name(content.index),
         rows=len(content.ids),
         bytes=len(data),
         sha256=sha256_bytes(data),
         ids_sha256=hash_ids(content.ids),
-        labelled=int(known.sum()),
-        right=int(right.sum()),
+        labelled=labelled,
+        right=right,
     )
+
+
+def tally(content: ShardContent) -> tuple[int, int]:
+    """Rows of a shard whose class is known, and those of them on which the teacher is right."""
+    known = content.labels != NO_LABEL
+    plain = {name: tensor[known, :1] for name, tensor in content.tensors.items()}
+    right = first_choices(plain) == content.labels[known]
+    return len(right), int(right.sum())
 
 
 def has_shape_of(content: ShardContent, identity: StoreIdentity) -> bool:

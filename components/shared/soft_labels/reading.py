@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from components.shared.errors import UserError
-from components.shared.soft_labels.encoding import ShardContent, decode, has_shape_of
+from components.shared.soft_labels.encoding import ShardContent, decode, has_shape_of, tally
 from components.shared.soft_labels.identity import (
     FORMAT_VERSION,
     MANIFEST,
@@ -178,6 +178,13 @@ def read_shard(
         raise UserError(f"{where} has not the rows and classes that the manifest says; label again")
     if hash_ids(content.ids) != shard.ids_sha256:
         raise UserError(f"{where} has other rows than the manifest says (ids_sha256); label again")
+    told, counted = (shard.labelled, shard.right), tally(content)
+    if counted != told:
+        raise UserError(
+            f"{where} has {counted[0]} rows with a known class, {counted[1]} of them with it as "
+            f"the teacher's first choice; the manifest says labelled: {told[0]}, right: {told[1]}; "
+            "label again"
+        )
     return content
 
 

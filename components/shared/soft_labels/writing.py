@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from components.shared.errors import UserError
+from components.shared.encoding.faults import BadValue
 from components.shared.lineage import Stage
 from components.shared.soft_labels.encoding import (
     NO_LABEL,
@@ -78,16 +78,17 @@ class SoftLabelWriter:
             What the manifest will say of the shard that is stored.
 
         Raises:
-            UserError: a logit is not finite, or too large for float16.
+            BadValue: a logit is not finite, or too large for float16.
         """
         names = as_ids(ids)
         tensors = compress(logits, self._identity)
         row = first_unusable(tensors)
         if row is not None:
-            raise UserError(
-                f"the teacher's logits for row {names[row].as_py()!r} are not finite in float16 "
-                f"(largest magnitude {np.abs(logits[row]).max():g}); the teacher is broken or its "
-                "logits need scaling"
+            raise BadValue(
+                "the teacher's logits",
+                row,
+                f"are not finite in float16 (largest magnitude {np.abs(logits[row]).max():g}); the "
+                "teacher is broken or its logits need scaling",
             )
         known = np.full(len(ids), NO_LABEL) if labels is None else labels
         content = ShardContent(self._identity.digest, index, names, known.astype(np.int32), tensors)

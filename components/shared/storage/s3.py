@@ -6,8 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from components.shared.storage.protocol import StoredObject
+from components.shared.errors import StorageFailed
+from components.shared.storage.protocol import Damaged, StoredObject
 from components.shared.storage.s3_bucket import Bucket
+from components.shared.storage.s3_errors import is_damage
 from components.shared.storage.s3_reading import Version, open_version
 from components.shared.storage.s3_writing import (
     PART,
@@ -44,7 +46,11 @@ class S3Storage:
         return open_version(self._version(self._key(name)))
 
     def read(self, name: str) -> bytes:
-        """An object, whole and checked against the server's checksum."""
+        """An object, whole and checked against the server's checksum.
+
+        Raises:
+            Damaged: its bytes do not match that, however often they are asked for.
+        """
         key = self._key(name)
 
         def attempt(client: Any) -> bytes | None:
@@ -52,7 +58,12 @@ class S3Storage:
             with closing(answer["Body"]) as body:
                 return None if answer["ContentLength"] > _ONE_REQUEST else bytes(body.read())
 
-        content = self._bucket.call("reading", key, attempt)
+        try:
+            content = self._bucket.call("reading", key, attempt)
+        except StorageFailed as error:
+            if is_damage(error.__cause__):
+                raise Damaged(str(error)) from error
+            raise
         if content is not None:
             return content
         with self.open(name) as file:

@@ -85,6 +85,13 @@ def is_missing(error: Exception) -> bool:
     return code_of(error) in _MISSING
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Whether what arrived does not match the server's checksum."""
+    from botocore.exceptions import FlexibleChecksumError
+
+    return isinstance(error, FlexibleChecksumError)
+
+
 def is_failed_condition(error: Exception) -> bool:
     """Whether the object is there, or is not the one that was meant."""
     return code_of(error) in {"PreconditionFailed", "412"}

@@ -10,6 +10,7 @@ from components.shared.errors import UserError
 from components.shared.files import new_directory
 from components.shared.recipe.teacher import EndpointTeacher, MlflowTeacher, OnnxTeacher
 from components.shared.storage import is_s3, local_path, open_storage, split
+from components.shared.storage.local import reported
 from components.shared.teacher import TeacherRecord
 from components.soft_labels.teachers.layout import Array
 
@@ -33,7 +34,8 @@ def import_foreign(
         some: whether it may know only some of the classes, as one of several teachers may.
 
     Raises:
-        UserError: there is no such model, it may not run its code, or does not fit the data set.
+        UserError: there is no such model, it may not run its code, or does not fit the data set;
+            the disk is full.
         StorageFailed: where the model is kept was out of reach.
         EndpointFailed: the endpoint was.
     """
@@ -68,7 +70,11 @@ def _local_file(uri: str, folder: Path) -> Iterator[Path]:
     root, name = split(uri)
     copy = folder / "given.onnx"
     try:
-        with open_storage(root).open(name) as source, copy.open("wb") as target:
+        with (
+            open_storage(root).open(name) as source,
+            reported(copy, "writing"),
+            copy.open("wb") as target,
+        ):
             shutil.copyfileobj(source, target, _COPIED_BYTES)
     except FileNotFoundError as error:
         raise UserError(f"teacher.uri: there is no {uri}") from error

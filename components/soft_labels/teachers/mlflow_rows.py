@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 _WHAT = "the MLflow model"
+_WHOLE = "biu"
+"""Kinds of numpy's types that hold whole numbers only; true and false are 1 and 0."""
 
 
 class RowMaker:
@@ -49,7 +51,11 @@ class RowMaker:
         self._layout = layout_for(list(tensor.shape)[1:], taken.shape, _WHAT)
 
     def __call__(self, rows: Array) -> "npt.NDArray[Any] | pd.DataFrame":
-        """Of rows as the data set has them, shape (rows, \\*input shape)."""
+        """Of rows as the data set has them, shape (rows, \\*input shape).
+
+        Raises:
+            UserError: a value would be lost in the type that the model has for its column.
+        """
         if self._columns and isinstance(self._taken, TabularInput):
             return _typed(data_frame(rows, self._taken, list(self._columns)), self._columns)
         return self._layout.arrange(rows).astype(self._dtype, copy=False)
@@ -77,16 +83,31 @@ def data_frame(rows: Array, taken: TabularInput, names: Sequence[str]) -> "pd.Da
 def _typed(frame: "pd.DataFrame", types: Mapping[str, Any]) -> "pd.DataFrame":
     """With the types that the model asks for, where no value is lost by it."""
     for name, kind in types.items():
+        if np.dtype(kind).kind in _WHOLE:
+            frame = frame.assign(**{name: _whole(frame[name], np.dtype(kind))})
+            continue
         try:
-            lossless = np.dtype(kind).kind not in "iu" or (frame[name] % 1 == 0).all()
             frame = frame.astype({name: kind})
         except (TypeError, ValueError) as error:
             raise UserError(f"{_WHAT} takes column {name} as {kind}: {error}") from error
-        if not lossless:
-            raise UserError(
-                f"{_WHAT} takes column {name} as {kind}; the data have fractions or gaps"
-            )
     return frame
+
+
+def _whole(column: "pd.Series[Any]", kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Whole numbers, or true/false, from numbers or from the names of categories."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy()
+    with np.errstate(invalid="ignore"):
+        typed: npt.NDArray[Any] = numbers.astype(kind)
+    if (typed != numbers).any():
+        what = "values other than 0 and 1" if kind.kind == "b" else "fractions, numbers too large"
+        raise UserError(
+            f"{_WHAT} takes column {column.name} as {kind}; the data have {what}, names of "
+            "categories that are no numbers, or gaps: correct them, or log the model with a "
+            "signature that takes them"
+        )
+    return typed
 
 
 def _columns(inputs: Any, taken: InputSpec) -> dict[str, Any]:

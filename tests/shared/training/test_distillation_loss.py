@@ -89,7 +89,7 @@ def test_gradient_is_that_of_the_loss(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @given(seed=st.integers(0, 1000), towards=st.integers(0, 1000))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_nothing_is_better_than_the_teachers_logits(method: str, seed: int, towards: int) -> None:
     """Zero where the loss can be, and not lowered by a step in any direction. Pseudo-labels want
     more of the teacher's first choice than the teacher, and are left out."""

@@ -92,7 +92,7 @@ def test_reference_is_what_its_script_makes() -> None:
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @given(seed=SEEDS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_nothing_is_better_than_the_teachers_layer(name: str, seed: int) -> None:
     teacher, student = example(name, seed), example(name, seed + 1)
     objective = OBJECTIVES[name]
@@ -112,7 +112,7 @@ def rotation(seed: int, width: int) -> Tensor:
 
 
 @given(seed=SEEDS, factor=st.floats(0.1, 10))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_relations_do_not_change_when_layers_are_rotated_and_scaled(
     seed: int, factor: float
 ) -> None:
@@ -123,7 +123,7 @@ def test_relations_do_not_change_when_layers_are_rotated_and_scaled(
 
 
 @given(seed=SEEDS, offset=st.floats(-10, 10))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_distances_angles_and_alignment_do_not_change_when_layers_are_moved(
     seed: int, offset: float
 ) -> None:
@@ -134,7 +134,7 @@ def test_distances_angles_and_alignment_do_not_change_when_layers_are_moved(
 
 
 @given(seed=SEEDS, factor=st.floats(0.1, 10))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_attention_and_cosine_do_not_change_when_layers_are_scaled(
     seed: int, factor: float
 ) -> None:

@@ -47,7 +47,7 @@ def expected(values: Tensor) -> np.ndarray:
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_it_is_the_cross_entropy_with_the_mixture_of_the_labels(seed: int) -> None:
     values = logits(seed)
     np.testing.assert_allclose(label_entropy(values, MIXED), expected(values), rtol=1e-9)

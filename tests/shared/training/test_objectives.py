@@ -36,7 +36,7 @@ def assert_zero(found: Tensor, within: float = 1e-9) -> None:
 
 
 @given(seed=SEEDS, shift=st.floats(-50, 50), temperature=TEMPERATURES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_divergences_are_zero_for_equal_logits_up_to_a_constant(
     seed: int, shift: float, temperature: float
 ) -> None:
@@ -48,7 +48,7 @@ def test_divergences_are_zero_for_equal_logits_up_to_a_constant(
 
 
 @given(seed=SEEDS, temperature=TEMPERATURES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_divergences_and_distances_are_never_negative(seed: int, temperature: float) -> None:
     student, teacher = logits(seed), logits(seed + 1)
     relations = Relations(student, teacher, temperature)
@@ -64,7 +64,7 @@ def test_divergences_and_distances_are_never_negative(seed: int, temperature: fl
 
 
 @given(seed=SEEDS, temperature=TEMPERATURES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_divergence_is_its_decoupled_parts(seed: int, temperature: float) -> None:
     """KD = TCKD + (1 - p_t) · NCKD, of each row (arXiv 2203.08679, equation 7)."""
     student, teacher, targets = logits(seed), logits(seed + 1), classes_of(seed)
@@ -82,7 +82,7 @@ def test_decoupled_parts_of_two_classes_are_the_divergence_and_nothing() -> None
 
 
 @given(seed=SEEDS, shift=st.floats(-50, 50), temperature=TEMPERATURES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_objectives_on_probabilities_do_not_see_a_constant(
     seed: int, shift: float, temperature: float
 ) -> None:
@@ -106,7 +106,7 @@ def test_objectives_on_probabilities_do_not_see_a_constant(
 
 
 @given(seed=SEEDS, scale=st.floats(0.1, 100), shift=st.floats(-50, 50))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_standardised_logits_do_not_see_scale_and_constant(
     seed: int, scale: float, shift: float
 ) -> None:
@@ -122,7 +122,7 @@ def test_standardised_logits_of_two_classes_say_no_more_than_which_is_larger() -
 
 
 @given(seed=SEEDS, scale=st.floats(0.5, 2), temperature=st.floats(0.5, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_correlations_are_perfect_for_equal_logits_and_at_worst_twice_the_scale(
     seed: int, scale: float, temperature: float
 ) -> None:

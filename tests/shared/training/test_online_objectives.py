@@ -85,7 +85,7 @@ def test_reference_is_what_its_script_makes() -> None:
 
 
 @given(seed=SEEDS, offset=st.floats(-50, 50), temperature=st.floats(0.5, 8))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_networks_of_the_same_probabilities_have_nothing_to_learn_but_the_labels(
     seed: int, offset: float, temperature: float
 ) -> None:
@@ -100,7 +100,7 @@ def test_networks_of_the_same_probabilities_have_nothing_to_learn_but_the_labels
 
 
 @given(seed=SEEDS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_order_of_the_peers_does_not_matter(seed: int) -> None:
     student, *peers = logits_of(seed, 4)
     batch = batch_of(LABELS)
@@ -110,7 +110,7 @@ def test_order_of_the_peers_does_not_matter(seed: int) -> None:
 
 
 @given(seed=SEEDS, offset=st.floats(-50, 50), temperature=st.floats(0.5, 8))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_student_of_a_teacher_that_learns_minimises_what_kd_is_and_the_teacher_the_labels(
     seed: int, offset: float, temperature: float
 ) -> None:
@@ -127,7 +127,7 @@ def test_student_of_a_teacher_that_learns_minimises_what_kd_is_and_the_teacher_t
 
 
 @given(seed=SEEDS, offset=st.floats(-50, 50), temperature=st.floats(0.5, 8))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_exits_that_say_what_the_deepest_does_have_nothing_to_learn_but_the_labels(
     seed: int, offset: float, temperature: float
 ) -> None:

@@ -39,7 +39,7 @@ def take(data: Dataset, server: InferenceServer, tmp_path: Path) -> Take:
     """Import the served model, and open what came of it."""
 
     def import_and_open(**fields: Any) -> Teacher:
-        settings = {"url": server.url, "model": "digits", "retry_for_s": 2.0, **fields}
+        settings = {"url": server.url, "model": "digits", "retry_for_s": 60.0, **fields}
         spec = EndpointTeacher(source="endpoint", **settings)
         record = import_foreign(spec, data, "", tmp_path / "teacher")
         return open_teacher(tmp_path / "teacher", record.digest)
@@ -91,7 +91,7 @@ def test_what_may_pass_is_tried_again(
 def test_an_answer_that_takes_too_long_is_not_waited_for(
     take: Take, server: InferenceServer, pool: Rows
 ) -> None:
-    teacher = take(timeout_s=1.0, retry_for_s=30.0)
+    teacher = take(timeout_s=1.0, retry_for_s=300.0)
     server.faults = [Fault(seconds=5.0)]
     teacher.logits(pool.inputs[:10])
     assert len(server.requests) > 1

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
 from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -214,6 +215,69 @@ def test_columns_come_by_name_with_their_types_and_categories() -> None:
         RowMaker(infer_signature(frame), taken)(rows + 0.5)
     with pytest.raises(UserError, match="takes the column city, which data.input.columns does not"):
         RowMaker(infer_signature(frame), TabularInput(columns=["age"]))
+
+
+CATEGORIES = {"flag": ["0", "1"], "pclass": ["3", "1", "2"], "city": ["Bonn", "1"]}
+TYPED = TabularInput(
+    columns=[
+        "number",
+        *(
+            CategoricalColumn(name=name, kind="categorical", categories=names)
+            for name, names in CATEGORIES.items()
+        ),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "values", "expected"),
+    [
+        ("flag", "boolean", [0, 1, 0], [False, True, False]),
+        ("number", "boolean", [0, 1, 0], [False, True, False]),
+        ("pclass", "long", [0, 1, 2], [3, 1, 2]),
+        ("pclass", "double", [0, 1, 2], [3.0, 1.0, 2.0]),
+        ("pclass", "string", [0, 1, 2], ["3", "1", "2"]),
+        ("number", "integer", [-7, 2**24, 0], [-7, 2**24, 0]),
+    ],
+)
+def test_column_has_the_type_that_the_model_asks_for(
+    name: str, kind: str, values: list[float], expected: list[object]
+) -> None:
+    made = made_column(name, kind, values)
+    assert made.tolist() == expected
+    assert {type(value) for value in made.tolist()} == {type(expected[0])}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "values", "expected"),
+    [
+        ("number", "boolean", [0, np.nan], "values other than 0 and 1"),
+        ("number", "boolean", [0, 2], "values other than 0 and 1"),
+        ("flag", "boolean", [0, np.nan], "or gaps"),
+        ("flag", "boolean", [0, 2], "or gaps"),
+        ("pclass", "boolean", [0, 1], "values other than 0 and 1"),
+        ("number", "long", [0, 0.5], "fractions"),
+        ("number", "long", [0, np.nan], "or gaps"),
+        ("number", "integer", [0, np.inf], "numbers too large"),
+        ("number", "integer", [0, 2.0**40], "numbers too large"),
+        ("city", "integer", [1, 0], "names of categories that are no numbers"),
+    ],
+)
+def test_value_that_a_type_cannot_hold_is_never_another_value(
+    name: str, kind: str, values: list[float], expected: str
+) -> None:
+    with pytest.raises(UserError, match=f"takes column {name} as .*{expected}.*correct them"):
+        made_column(name, kind, values)
+
+
+def made_column(name: str, kind: str, values: list[float]) -> "pd.Series[Any]":
+    """What a model gets of which one column is taken, of a type; categories are given as codes."""
+    rows = np.zeros((len(values), len(TYPED.columns)), np.float32)
+    rows[:, TYPED.names.index(name)] = values
+    signature = ModelSignature(inputs=Schema([ColSpec(kind, name)]))
+    made = RowMaker(signature, TYPED)(rows)
+    assert isinstance(made, pd.DataFrame)
+    return made[name]
 
 
 def test_one_of_several_outputs_is_picked_by_name() -> None:

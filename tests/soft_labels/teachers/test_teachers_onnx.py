@@ -11,11 +11,13 @@ from components.shared.dataset import Dataset, Rows
 from components.shared.deployable import INPUT_NAME, ONNX_FILE, OUTPUT_NAME, read_deployable
 from components.shared.errors import UserError
 from components.shared.recipe.teacher import OnnxTeacher, Standardisation
+from components.shared.storage import open_storage
 from components.shared.teacher import read_teacher
 from components.soft_labels.teachers.checking import UnusableRowError
 from components.soft_labels.teachers.importing import import_foreign
 from components.soft_labels.teachers.opening import open_teacher
 from components.soft_labels.teachers.protocol import Teacher
+from tests.disks import small_disk
 from tests.soft_labels.teachers.conftest import Classifier, softmax
 
 Take = Callable[..., Teacher]
@@ -54,6 +56,17 @@ def test_a_file_of_any_layout_batch_and_type_says_what_its_model_says(
     tolerance = 5e-3 if kind == TensorProto.FLOAT16 else 1e-5
     found = softmax(teacher.logits(pool.inputs))
     np.testing.assert_allclose(found, classifier.probabilities(pool.inputs), atol=tolerance)
+
+
+def test_full_disk_is_said_when_a_file_is_copied_from_s3(
+    data: Dataset, s3_root: str, tmp_path: Path
+) -> None:
+    open_storage(s3_root).write("given.onnx", bytes(100_000))
+    spec = OnnxTeacher(source="onnx", uri=f"{s3_root}/given.onnx")
+    with small_disk(tmp_path / "disk") as disk:
+        with pytest.raises(UserError, match=f"{disk}.*given.onnx: writing failed.*disk is full"):
+            import_foreign(spec, data, "", disk / "teacher")
+        assert list(disk.iterdir()) == []
 
 
 def test_logits_are_taken_as_they_are(take: Take, classifier: Classifier, pool: Rows) -> None:
