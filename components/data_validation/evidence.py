@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.data_validation.scan.faults import Limits
 from components.data_validation.scan.found import Scan
 from components.data_validation.scan.tally import Tally, Witness
 from components.shared.dataset import DatasetManifest
@@ -24,6 +25,11 @@ class Evidence:
     def manifest(self) -> DatasetManifest:
         """Of the data set."""
         return self.scan.manifest
+
+    @property
+    def limits(self) -> Limits:
+        """Of the features."""
+        return Limits.of(self.spec)
 
     def hides(self, *columns: str) -> bool:
         """Whether values of one of the columns must not be shown."""
@@ -78,9 +84,9 @@ class Evidence:
         low, high = witness.smallest, witness.largest
         if not self.hides(*self.manifest.input.names):
             return low, high
-        least, most = self.spec.min_value, self.spec.max_value
+        least, greatest = self.limits.least, self.limits.greatest
         if least is not None:
             low = least if low >= least else float(np.nextafter(least, -np.inf))
-        if most is not None:
-            high = most if high <= most else float(np.nextafter(most, np.inf))
-        return low if least is not None else np.nan, high if most is not None else np.nan
+        if greatest is not None:
+            high = greatest if high <= greatest else float(np.nextafter(greatest, np.inf))
+        return low if least is not None else np.nan, high if greatest is not None else np.nan

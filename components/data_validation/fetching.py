@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.data_validation.room import temporary_room
 from components.shared.errors import UserError
 from components.shared.files import sha256_file
 from components.shared.storage import is_s3, open_storage, split
@@ -78,19 +79,10 @@ def _downloaded(uri: str) -> Iterator[Fetched]:
     with source, tempfile.NamedTemporaryFile(prefix="kubedistill-", suffix=".parquet") as copy:
         while piece := source.read(_PIECE):
             hashed.update(piece)
-            _write(copy, piece, uri)
+            with temporary_room(f"a copy of {uri}"):
+                copy.write(piece)
+                copy.flush()
         yield Fetched(Path(copy.name), copy.tell(), hashed.hexdigest())
-
-
-def _write(copy: IO[bytes], piece: bytes, uri: str) -> None:
-    try:
-        copy.write(piece)
-        copy.flush()
-    except OSError as error:
-        raise UserError(
-            f"{uri}: no place for a temporary copy in {tempfile.gettempdir()} ({error.strerror}); "
-            "free space, or set TMPDIR to a folder on a larger disk"
-        ) from error
 
 
 def _state(path: Path) -> _State:

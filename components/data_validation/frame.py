@@ -132,7 +132,7 @@ def _ids(evidence: Evidence) -> dict[int, str | None]:
             found[position] = None
             continue
         shown = f"that of row {first.setdefault(row_id, position)}" if hidden else row_id
-        # Such a row was not compared with others any more.
+        # Such a row is not among those with the id of another.
         out = position in evidence.scan.out_before
         found[position] = f"{shown} (row {position}, taken out)" if out else shown
     return found

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
+from components.data_validation.locations import writable
 from components.shared.errors import UserError
 from components.shared.images_codec import MODES
 from components.shared.recipe import DataSpec, ImageInput
+from components.shared.storage.local import reported
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _BATCH = 512
@@ -24,7 +26,9 @@ def write_images(root: Path, spec: DataSpec, image: ImageInput, path: Path) -> N
     flat list of bytes in the order channels, height, width.
 
     Raises:
-        UserError: there are no class folders, one of them is empty, or a file cannot be decoded.
+        UserError: there are no class folders, one of them is empty, a file cannot be decoded, or
+            the name of one is not UTF-8; the disk is full.
+        StorageFailed: the disk is broken.
     """
     if image.size[0] not in MODES:
         raise UserError(
@@ -39,7 +43,11 @@ def write_images(root: Path, spec: DataSpec, image: ImageInput, path: Path) -> N
         }
     )
     files = image_files(root)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer, ThreadPoolExecutor() as pool:
+    with (
+        reported(path, "writing"),
+        pq.ParquetWriter(path, schema, compression="zstd") as writer,
+        ThreadPoolExecutor() as pool,
+    ):
         for start in range(0, len(files), _BATCH):
             batch = files[start : start + _BATCH]
             pixels = np.stack(list(pool.map(lambda file: _decode(file, image), batch)))
@@ -53,7 +61,7 @@ def image_files(root: Path) -> list[Path]:
     """All images, class by class, in an order that does not depend on the file system.
 
     Raises:
-        UserError: there are no class folders, or one of them is empty.
+        UserError: there are no class folders, one of them is empty, or a name is not UTF-8.
     """
     folders = sorted(path for path in root.iterdir() if path.is_dir() and _visible(path))
     if not folders:
@@ -64,6 +72,8 @@ def image_files(root: Path) -> list[Path]:
     files: list[Path] = []
     for folder in folders:
         found = sorted(_images(folder))
+        for path in (folder, *found):
+            writable(str(path))
         if not found:
             raise UserError(
                 f"{folder}: this class folder holds no image ({', '.join(sorted(SUFFIXES))}); add "
@@ -96,7 +106,7 @@ def _decode(path: Path, spec: ImageInput) -> np.ndarray:
                 )
             upright = ImageOps.exif_transpose(image).convert(MODES[channels])
             resized = upright.resize((width, height), Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: this image cannot be decoded ({error})") from error
     pixels = np.asarray(resized, dtype=np.uint8).reshape(height, width, channels)
     return pixels.transpose(2, 0, 1)

@@ -25,6 +25,8 @@ from great_expectations.data_context.types.resource_identifiers import (
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.validator.v1_validator import Validator
 
+from components.shared.storage.local import reported
+
 _SITE = "data_docs"
 _POSITION = "position"
 Results = list[ExpectationValidationResult | None]
@@ -39,6 +41,7 @@ class Judge:
         Args:
             docs: folder for the pages.
         """
+        self._docs = docs
         self._context = _context(docs)
         self._run = RunIdentifier(run_time=datetime.datetime.now(datetime.UTC))
 
@@ -120,8 +123,14 @@ class Judge:
         )
 
     def build_docs(self) -> None:
-        """Write the pages."""
-        self._context.build_data_docs(site_names=[_SITE])
+        """Write the pages.
+
+        Raises:
+            UserError: the disk is full.
+            StorageFailed: it is broken.
+        """
+        with reported(self._docs, "writing"):
+            self._context.build_data_docs(site_names=[_SITE])
 
     def _batch(self, name: str) -> BatchDefinition[Any]:
         sources = self._context.data_sources

@@ -33,7 +33,7 @@ def data_files(uri: str, name: str) -> list[str]:
         return _objects(uri, name)
     path = existing_path(uri, name)
     files = [path] if path.is_file() else parquet_files(path)
-    return [_checked(str(file)) for file in files]
+    return [writable(str(file)) for file in files]
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -54,16 +54,27 @@ def existing_path(uri: str, name: str) -> Path:
         name: of the option that has the URI, for the error.
 
     Raises:
-        UserError: there is none; the message names the nearest one.
+        UserError: there is none, and the message names the nearest one; or it cannot be told.
     """
     path = local_path(uri).expanduser().resolve()
-    if path.is_file() or path.is_dir():
-        return path
-    raise UserError(f"{name}: there is no file or folder {path}{_sibling(path)}")
+    try:
+        if path.is_file() or path.is_dir():
+            return path
+        hint = _sibling(path)
+    except OSError as error:
+        raise UserError(
+            f"{name}: {path} cannot be looked for ({error.strerror}); ask for the right to read "
+            "the folders above it, or name another place"
+        ) from error
+    raise UserError(f"{name}: there is no file or folder {path}{hint}")
 
 
-def _checked(path: str) -> str:
-    """A path that can be written down."""
+def writable(path: str) -> str:
+    """A path that can be written down.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
     try:
         path.encode()
     except UnicodeEncodeError as error:

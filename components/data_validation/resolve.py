@@ -23,6 +23,7 @@ from components.shared.files import (
 )
 from components.shared.manifest import NO_SPLIT, SplitNumbers
 from components.shared.recipe import POSITION, DataSpec
+from components.shared.storage.local import reported
 
 ASSIGNMENT = "assignment.parquet"
 _ASSIGNMENT_ROWS = 2**18
@@ -44,8 +45,8 @@ def resolve(spec: DataSpec, folder: Path) -> DatasetManifest:
         folder: the artifact; an existing one is replaced, and left as it was on an error.
 
     Raises:
-        UserError: the rows cannot be found, read, or divided as the recipe says.
-        StorageFailed: S3 is out of reach.
+        UserError: the rows cannot be found, read, or divided as the recipe says; the disk is full.
+        StorageFailed: S3 is out of reach, or the disk is broken.
     """
     roles = roles_of(spec)
     with new_directory(folder) as temporary:
@@ -62,7 +63,8 @@ def resolve(spec: DataSpec, folder: Path) -> DatasetManifest:
             split = random_split(_ids(source, spec), labels, classes, spec.split)
         spec, source = settle(spec, source, split, temporary)
         manifest = describe(spec, source, classes, split, temporary)
-        write_atomically(temporary / MANIFEST, manifest.model_dump_json(indent=2))
+        with reported(temporary / MANIFEST, "writing"):
+            write_atomically(temporary / MANIFEST, manifest.model_dump_json(indent=2))
     return manifest
 
 
@@ -102,6 +104,10 @@ def describe(
         classes: class names in the order of the model's outputs.
         split: of each row.
         folder: where the split is written down, unless it is a column of the data.
+
+    Raises:
+        UserError: the disk is full.
+        StorageFailed: it is broken.
     """
     drawn = spec.split.by == "random"
     column_types = {field.name: str(field.type) for field in source.schema}
@@ -145,9 +151,9 @@ def _write_assignment(split: SplitNumbers, folder: Path) -> Shard:
     path = folder / ASSIGNMENT
     numbers = pa.array(split, mask=split == NO_SPLIT)
     names = pa.DictionaryArray.from_arrays(numbers, pa.array(SPLITS))
-    pq.write_table(
-        pa.table({"split": names}), path, compression="zstd", row_group_size=_ASSIGNMENT_ROWS
-    )
+    table = pa.table({"split": names})
+    with reported(path, "writing"):
+        pq.write_table(table, path, compression="zstd", row_group_size=_ASSIGNMENT_ROWS)
     return Shard(
         path=ASSIGNMENT, rows=len(split), bytes=path.stat().st_size, sha256=sha256_file(path)
     )

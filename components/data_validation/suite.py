@@ -244,37 +244,37 @@ def _features(evidence: Evidence, spec: ValidationSpec) -> list[Check]:
 
 
 def _ranges(evidence: Evidence, spec: ValidationSpec) -> list[Check]:
-    given = evidence.manifest.input
+    given, limits = evidence.manifest.input, evidence.limits
     name = given.column if given.kind != "tabular" else None
     checks = []
-    if spec.min_value is not None:
+    if limits.least is not None:
         checks.append(
             Check(
                 name="out_of_range",
-                rule=f"no feature is below {spec.min_value:g}",
+                rule=f"no feature is below {limits.least:g}",
                 expectation=gxe.ExpectColumnValuesToBeBetween(
-                    column="smallest", min_value=spec.min_value
+                    column="smallest", min_value=limits.least
                 ),
                 frame="rows",
                 column=name,
-                finding=findings.below(spec.min_value),
+                finding=findings.below(limits.least),
                 advice="correct the values, or lower validation.min_value",
                 policy=spec.policies.out_of_range,
                 fault="below",
                 looked_at=_all,
             )
         )
-    if spec.max_value is not None:
+    if limits.greatest is not None:
         checks.append(
             Check(
                 name="out_of_range",
-                rule=f"no feature is above {spec.max_value:g}",
+                rule=f"no feature is above {limits.greatest:g}",
                 expectation=gxe.ExpectColumnValuesToBeBetween(
-                    column="largest", max_value=spec.max_value
+                    column="largest", max_value=limits.greatest
                 ),
                 frame="rows",
                 column=name,
-                finding=findings.above(spec.max_value),
+                finding=findings.above(limits.greatest),
                 advice="correct the values, or raise validation.max_value",
                 policy=spec.policies.out_of_range,
                 fault="above",

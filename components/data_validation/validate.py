@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from components.data_validation.coverage.distances import coverage
 from components.data_validation.custom.columns import check_names
 from components.data_validation.custom.own import OwnExpectations
@@ -18,6 +20,7 @@ from components.shared.files import new_directory, write_atomically
 from components.shared.recipe import ValidationSpec
 from components.shared.results.profile import DATA_PROFILE
 from components.shared.results.validation import QUARANTINE, VALIDATION, ValidationResult
+from components.shared.storage.local import reported
 
 
 def validate(
@@ -46,7 +49,8 @@ def validate(
 
     Raises:
         UserError: a check failed; result and docs are written all the same, ``checked`` is not.
-        StorageFailed: the data are out of reach.
+            The disk is full.
+        StorageFailed: the data are out of reach, or the disk is broken.
     """
     manifest = Dataset.open(dataset_folder).manifest
     check_names(spec, manifest)
@@ -58,7 +62,7 @@ def validate(
         if len(taken.positions):
             write_quarantine(manifest, dataset_folder, taken, folder / QUARANTINE)
         profile = profile_of(evidence)
-        write_atomically(folder / DATA_PROFILE, profile.model_dump_json(indent=2))
+        _write(folder / DATA_PROFILE, profile)
         covered = coverage(
             evidence.scan.training.values,
             evidence.scan.test.values,
@@ -80,12 +84,17 @@ def validate(
             notes=[*([] if note is None else [note]), *verdict.notes],
         )
         if result.success and checked is not None:
-            written = write_checked(dataset_folder, taken, checked)
+            written = write_checked(dataset_folder, taken, checked, spec.sensitive)
             result = result.model_copy(update={"checked_digest": written.digest})
-        write_atomically(folder / VALIDATION, result.model_dump_json(indent=2))
+        _write(folder / VALIDATION, result)
     if not result.success:
         raise UserError(_refusal(result, manifest.source))
     return result
+
+
+def _write(path: Path, record: BaseModel) -> None:
+    with reported(path, "writing"):
+        write_atomically(path, record.model_dump_json(indent=2))
 
 
 def _refusal(result: ValidationResult, source: str) -> str:

@@ -204,22 +204,12 @@ def data_digest(recipe: Recipe) -> str:
         UserError: the data cannot be read, or fail their validation.
         StorageFailed: S3 is out of reach.
     """
-    from components.data_validation.quarantine.policies import policies_that_quarantine
-    from components.data_validation.resolve import resolve
+    from components.data_validation.checked import checked_data
+    from components.shared.dataset import Dataset
 
-    with tempfile.TemporaryDirectory(prefix="kubedistill-") as temporary:
-        folder = Path(temporary)
-        with contextlib.redirect_stdout(io.StringIO()):  # the events are for a step's log
-            manifest = resolve(recipe.data, folder / "dataset")
-            if not policies_that_quarantine(recipe.validation):
-                return manifest.digest
-            from components.data_validation.validate import validate
-
-            result = validate(
-                folder / "dataset",
-                recipe.validation,
-                folder / "result",
-                folder / "docs",
-                checked=folder / "checked",
-            )
-    return result.checked_digest
+    with (
+        tempfile.TemporaryDirectory(prefix="kubedistill-") as temporary,
+        contextlib.redirect_stdout(io.StringIO()),  # the events are for a step's log
+    ):
+        folder = checked_data(recipe.data, recipe.validation, Path(temporary))
+        return Dataset.open(folder).manifest.digest

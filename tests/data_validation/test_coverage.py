@@ -32,6 +32,18 @@ def test_rows_of_a_region_that_the_pool_has_not_are_not_covered():
     assert found.surely > 0.15
 
 
+def test_copies_in_the_pool_change_nothing():
+    pool, test = rows(700, 0), np.concatenate([rows(400, 1), rows(100, 2, centre=8)])
+    once, twice = (coverage(given, test, SPEC, 4) for given in (pool, np.repeat(pool, 2, axis=0)))
+    assert twice.uncovered == once.uncovered
+    assert once.share == pytest.approx(0.21, abs=0.03)
+
+
+def test_pool_of_one_row_in_many_copies_covers_that_row_alone():
+    pool = np.repeat(rows(1, 0), 60, axis=0)
+    assert coverage(pool, np.concatenate([pool[:30], rows(30, 1)]), SPEC, 4).uncovered == 30
+
+
 def test_constant_column_that_varies_among_test_rows_and_missing_values_are_taken():
     pool, test = rows(500, 0), rows(300, 1)
     pool[:, 2], test[:150, 2] = 1, 1

@@ -8,10 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from components.data_validation.locations import data_files
 from components.data_validation.resolve import resolve
 from components.shared.dataset import SPLITS, Dataset
 from components.shared.errors import UserError
 from components.shared.storage import open_storage
+from tests.disks import small_disk, without_rights
 
 PICTURES = {"kind": "image", "column": "image", "size": [3, 4, 6]}
 
@@ -188,6 +190,61 @@ def test_image_that_cannot_be_decoded_is_named(tmp_path, spec, pictures):
     (pictures / "cat" / "broken.png").write_bytes(b"no image")
     with pytest.raises(UserError, match=r"cat/broken.png: this image cannot be decoded"):
         resolve(spec(pictures, input=PICTURES), tmp_path / "dataset")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("broken.ppm", b"P6\n8 8\n70000\n"), ("broken.pgm", b"P5\n8 eight\n255\n")],
+)
+def test_image_that_pillow_calls_a_wrong_value_is_named(tmp_path, spec, pictures, name, content):
+    (pictures / "cat" / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"cat/{name}: this image cannot be decoded"):
+        resolve(spec(pictures, input=PICTURES), tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("place", ["cat/\udcfc.png", "\udcfc/1.png"])
+def test_name_of_an_image_that_is_not_utf8_is_refused(tmp_path, spec, pictures, place):
+    (pictures / place).parent.mkdir(exist_ok=True)
+    (pictures / place).write_bytes(b"no image")
+    with pytest.raises(UserError, match="the name of this file is not UTF-8; rename it"):
+        resolve(spec(pictures, input=PICTURES), tmp_path / "dataset")
+
+
+def test_place_that_may_not_be_looked_for_is_named(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(0)
+    try:
+        with without_rights(tmp_path), pytest.raises(UserError) as error:
+            data_files(str(closed / "data.parquet"), "data.uri")
+    finally:
+        closed.chmod(0o755)
+    assert f"data.uri: {closed / 'data.parquet'} cannot be looked for (Permis" in str(error.value)
+
+
+TEXTS = {"kind": "text", "column": "t", "tokenizer": {"kind": "hash"}, "length": 64}
+
+
+@pytest.mark.parametrize(
+    ("file", "given"),
+    [
+        ("tokens-00000.parquet", {"input": TEXTS}),
+        ("assignment.parquet", {}),
+        (
+            "data.parquet",
+            {"uri": "builtin://digits", "input": {"kind": "image", "size": [1, 8, 8]}},
+        ),
+        ("data.parquet", {"input": PICTURES}),
+    ],
+    ids=["tokens", "assignment", "built-in", "images"],
+)
+def test_full_disk_is_named_with_the_file(tmp_path, spec, write, columns, pictures, file, given):
+    texts = [" ".join(f"{row}-{word}" for word in range(64)) for row in range(60)]
+    place = pictures if given.get("input") == PICTURES else write({**columns, "t": texts})
+    with small_disk(tmp_path / "disk", "4k") as disk:
+        (disk / "full").write_bytes(b"\0" * 4096)
+        with pytest.raises(UserError, match=f"{file}: writing failed .*; the disk is full"):
+            resolve(spec(**{"uri": place, **given}), disk / "dataset")
 
 
 def test_image_with_more_than_8_bits_is_refused_rather_than_clipped(tmp_path, spec, pictures):

@@ -63,6 +63,22 @@ def test_table_finds_all_equal_keys_in_any_number_of_files(tmp_path, monkeypatch
     assert (found[::2, 0] == found[1::2, 0]).all()
 
 
+def test_conflicting_row_is_named_with_one_that_has_another_label(check, columns):
+    """Rows 1 and 4 agree, as do 2 and 5; each has two of the other label."""
+    data = {**columns, "label": ["x", "y", "z"] * 20}
+    for name in ("a", "b"):
+        data[name] = [
+            data[name][1] if row in (1, 2, 4, 5) else data[name][row] for row in range(60)
+        ]
+    split = ["labelled"] * 30 + ["unlabelled"] * 10 + ["test"] * 20
+    (warning,) = check({**data, "split": split}, split={"by": "column"}).warnings[:1]
+    assert warning.message.startswith(
+        "4 rows with the features of a row that has another label: "
+        "id 'r1' (y) and id 'r2' (z), id 'r2' (z) and id 'r1' (y), "
+        "id 'r4' (y) and id 'r2' (z), id 'r5' (z) and id 'r1' (y)"
+    )
+
+
 def test_nearly_copied_rows_and_conflicting_labels_are_warned_of(check, columns):
     a, b = list(columns["a"]), list(columns["b"])
     a[41], b[41] = a[3] * (1 + 1e-8), b[3] * (1 + 2e-7)

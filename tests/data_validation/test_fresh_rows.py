@@ -20,11 +20,12 @@ from components.data_validation.fresh.collect import fresh_rows
 from components.data_validation.fresh.selection import select
 from components.data_validation.fresh.spec import FreshRowsSpec
 from components.data_validation.resolve import resolve
+from components.data_validation.validate import validate
 from components.shared.dataset import UNLABELLED, Dataset
 from components.shared.deployable import DEPLOYABLE, INPUT_NAME, ONNX_FILE, OUTPUT_NAME, Deployable
 from components.shared.errors import UserError
 from components.shared.files import sha256_file, write_atomically
-from components.shared.recipe import DataSpec, TabularInput
+from components.shared.recipe import DataSpec, TabularInput, ValidationSpec
 from components.shared.registered import RegisteredModel
 from components.shared.results import CHAMPION_RECORD, ChampionRecord, FreshRows
 from components.shared.storage import open_storage
@@ -267,6 +268,37 @@ def test_only_rows_of_a_split_are_known(
         folders[role] = write_model(tmp_path / "sparse_models" / role, role[-1], digest, recipe)
     found = collect(arrived(60, id=columns["id"]))
     assert found.left_out_known == 40
+
+
+def test_rows_that_are_left_after_a_quarantine_are_known_and_the_others_are_not(
+    tmp_path: Path,
+    write: Callable[..., Path],
+    collect: Callable[..., FreshRows],
+    folders: dict[str, Path],
+    spec: Callable[..., DataSpec],
+    columns: dict[str, list[Any]],
+) -> None:
+    """A model has the digest of the rows that were left; only these did it see."""
+    columns["a"][3] = NAN
+    data = spec(write(columns, "training/data.parquet"))
+    limits = {"min_rows": 10, "policies": {"nan": "quarantine"}}
+    resolve(data, tmp_path / "whole")
+    result = validate(
+        tmp_path / "whole",
+        ValidationSpec.model_validate(limits),
+        tmp_path / "result",
+        tmp_path / "docs",
+        checked=tmp_path / "checked",
+    )
+    recipe = {"data": data.model_dump(mode="json"), "validation": limits}
+    for role in ("champion", "challenger"):
+        folder = tmp_path / "left_models" / role
+        folders[role] = write_model(folder, role[-1], result.checked_digest, recipe)
+    found = collect(arrived(60, id=columns["id"]))
+    assert [known.why_unknown for known in found.known] == ["", ""]
+    assert found.left_out_known == 59
+    kept = Dataset.open(tmp_path / "fresh").load("test", "unlabelled")
+    assert kept.ids == ["r3"]
 
 
 def test_known_rows_may_be_kept_without_looking_for_them(

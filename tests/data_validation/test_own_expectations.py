@@ -157,6 +157,16 @@ def test_suite_in_a_file_comes_before_the_recipe_s_own(tmp_path):
         with_suite({"suite": "suite.yaml"}, tmp_path)
 
 
+@pytest.mark.parametrize("value", [20240131, -20240131, 0.1, 0.0, 1000000.02, 123456.5])
+def test_inferred_range_of_a_constant_column_holds_it(tmp_path, check, columns, value):
+    """Six digits are fewer than a date has, and 32-bit floats have not all of its values."""
+    data = {**columns, "a": [value] * 60}
+    check(data)
+    (tmp_path / "suite.yaml").write_text(infer_suite(tmp_path / "dataset"), encoding="utf-8")
+    suite = with_suite({"suite": "suite.yaml"}, tmp_path)["expectations"]
+    assert not check(data, {"expectations": suite}).warnings
+
+
 def test_inferred_suite_holds_for_its_data_and_not_for_others(tmp_path, write):
     columns = ["mean radius", "mean texture"]
     section = {"uri": "builtin://breast_cancer", "input": {"kind": "tabular", "columns": columns}}

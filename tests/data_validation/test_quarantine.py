@@ -12,6 +12,9 @@ from components.data_validation.validate import validate
 from components.shared.dataset import Dataset
 from components.shared.errors import UserError
 from components.shared.recipe import DataSpec, ValidationSpec, parse_section
+from components.shared.records import read_record
+from components.shared.results.profile import DATA_PROFILE, DataProfile
+from tests.disks import small_disk
 
 ALL_ROWS = {
     "missing": "quarantine",
@@ -146,3 +149,104 @@ def test_data_set_that_was_checked_needs_none_of_what_was_looked_at(tmp_path, sp
     (tmp_path / "data.parquet").unlink()
     checked = Dataset.open(tmp_path / "checked", result.checked_digest)
     assert len(checked.load("labelled", "unlabelled", "test")) == 58
+
+
+def outcome(tmp_path, spec, write, data, policies, **limits):
+    """The result, and the messages of the checks that did not pass, by name."""
+    resolve(spec(write(data), split={"by": "column"}), tmp_path / "dataset")
+    result = run(tmp_path, policies, 2, max_quarantined=0.9, min_rows_per_class=1, **limits)
+    return result, {c.name: c.message for c in result.checks if c.status != "passed"}
+
+
+@pytest.fixture
+def split(columns):
+    """60 rows with a split column: 30 labelled, 10 unlabelled and 20 test ones."""
+    return {**columns, "split": ["labelled"] * 30 + ["unlabelled"] * 10 + ["test"] * 20}
+
+
+def test_test_row_that_is_gone_for_its_id_is_no_duplicate_any_more(tmp_path, spec, write, split):
+    split["id"][50] = "r0"
+    split["a"][50] = 1000.0  # the largest value, so that it is a witness all the same
+    result, said = outcome(tmp_path, spec, write, split, {"shared_id": "quarantine"})
+    assert result.success
+    assert set(said) == {"shared_id"}
+    assert result.rows["test"] == 19
+
+
+def test_training_rows_with_one_id_are_duplicates_though_the_test_row_is_gone(
+    tmp_path, spec, write, split
+):
+    split["id"][50] = split["id"][1] = "r0"
+    with pytest.raises(UserError, match=r"failed 1 of .*\n  2 rows with the id of another row"):
+        outcome(tmp_path, spec, write, split, {"shared_id": "quarantine"})
+
+
+def test_copies_that_are_gone_for_their_id_are_no_copied_test_rows(tmp_path, spec, write, split):
+    for values in (split["id"], split["label"], split["a"], split["b"]):
+        values[40:55] = values[3:18]
+    result, said = outcome(tmp_path, spec, write, split, {"duplicate_id": "quarantine"})
+    assert result.success
+    assert set(said) == {"duplicate_id"}
+    assert result.rows["test"] == 5
+
+
+def test_share_of_copied_rows_is_of_those_that_are_left(tmp_path, spec, write, split):
+    """Where labels conflict as well, the copies and what they are copied from are gone."""
+    for values in (split["a"], split["b"]):
+        values[40:55] = values[3:18]
+        values[55] = values[20]
+    split["label"][40:55] = ["y" if label != "y" else "z" for label in split["label"][3:18]]
+    split["label"][55] = split["label"][20]
+    with pytest.raises(UserError, match=r"1 row of the test split \(20.0%; tolerated are 0.0%\)"):
+        outcome(tmp_path, spec, write, split, {"conflicting_labels": "quarantine"})
+
+
+def test_figures_samples_and_profile_are_of_the_rows_that_are_left(tmp_path, spec, write, split):
+    split["id"][10], split["a"][10] = "r11", 1e6
+    greatest = {"expectation": "expect_column_max_to_be_between", "column": "a", "max_value": 100}
+    result, said = outcome(
+        tmp_path,
+        spec,
+        write,
+        split,
+        {"duplicate_id": "quarantine"},
+        expectations=[greatest],
+    )
+    assert result.success
+    assert set(said) == {"duplicate_id"}
+    profile = read_record(tmp_path / "result" / DATA_PROFILE, DataProfile, "data profile")
+    assert profile.rows == profile.sampled == 38
+    assert profile.columns[0].edges[-1] < 100
+
+
+@pytest.mark.parametrize(
+    "name", ["missing", "nan", "infinite", "unknown_category", "unreadable", "unknown_label"]
+)
+def test_rows_that_no_later_step_can_use_cannot_only_be_warned_of(name):
+    with pytest.raises(
+        UserError, match=rf"policies\.{name}: warn is no .* take fail or quarantine"
+    ):
+        parse_section(ValidationSpec, {"policies": {name: "warn"}}, "validation")
+
+
+@pytest.mark.parametrize("name", ["result", "docs", "checked"])
+def test_full_disk_is_named(tmp_path, spec, write, split, name):
+    split["a"][3] = float("nan")
+    resolve(spec(write(split), split={"by": "column"}), tmp_path / "dataset")
+    policies = ValidationSpec(min_rows=2, policies={"nan": "quarantine"})
+    with small_disk(tmp_path / "disk", "4k") as disk:
+        places = {other: tmp_path / other for other in ("result", "docs", "checked")}
+        result, docs, checked = {**places, name: disk / name}.values()
+        with pytest.raises(UserError, match=r"disk/.*: writing failed .*; the disk is full"):
+            validate(tmp_path / "dataset", policies, result, docs, checked=checked)
+
+
+def test_no_room_for_temporary_files_is_told_with_the_place(
+    tmp_path, spec, write, split, monkeypatch
+):
+    resolve(spec(write(split), split={"by": "column"}), tmp_path / "dataset")
+    with small_disk(tmp_path / "disk", "4k") as disk:
+        (disk / "full").write_bytes(b"\0" * 4096)
+        monkeypatch.setattr("tempfile.tempdir", str(disk))
+        with pytest.raises(UserError, match=rf"hashes of the rows in {disk} .*; free .* TMPDIR"):
+            run(tmp_path, {})

@@ -4,6 +4,7 @@ import pytest
 
 from components.data_validation.resolve import resolve
 from components.data_validation.validate import validate
+from components.shared.dataset import Dataset
 from components.shared.errors import UserError
 from components.shared.recipe import ValidationSpec, parse_section
 
@@ -65,6 +66,21 @@ def test_planted_values_are_in_no_message_result_page_or_profile(tmp_path, spec,
     assert "1 row with values below -100 in 'a': row 4" in message
     assert "row 45 equals row 7" in message
     assert "60 rows not as validation.expectations[0] says" in message
+
+
+def test_later_steps_know_which_columns_are_sensitive(tmp_path, spec, write, columns):
+    resolve(spec(write(columns)), tmp_path / "dataset")
+    limits = ValidationSpec(min_rows=10, sensitive=["a", "id"])
+
+    result = validate(
+        tmp_path / "dataset", limits, tmp_path / "r", tmp_path / "d", checked=tmp_path / "checked"
+    )
+
+    before = Dataset.open(tmp_path / "dataset")
+    checked = Dataset.open(tmp_path / "checked", result.checked_digest)
+    assert checked.manifest.sensitive == ["a", "id"]
+    assert checked.manifest.digest == before.manifest.digest
+    assert checked.manifest.name_of(7, "id-7") == "row 7"
 
 
 def test_label_cannot_be_hidden(check, columns):

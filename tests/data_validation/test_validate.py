@@ -105,6 +105,26 @@ def test_values_outside_the_range_are_named_with_the_limit(check, columns):
     assert "1 row with values above 10 in 'a' (highest 50): id 'r5'" in message
 
 
+@pytest.mark.parametrize("limits", [{}, {"sensitive": ["a"]}])
+def test_values_at_the_limits_pass_as_32_bit_floats(check, columns, limits):
+    """0.01 and 0.99 are smaller and larger in 32 bits than in 64."""
+    clipped = {**columns, "a": np.clip(columns["a"], 0.01, 0.99), "b": np.linspace(0.1, 0.9, 60)}
+    limits = {"min_value": 0.01, "max_value": 0.99, **limits}
+    assert check(clipped, limits).success
+    assert check({**clipped, "a": np.float32(clipped["a"])}, limits).success
+    outside = {**clipped, "a": put(clipped["a"], {4: 0.0099999, 5: 0.990001})}
+    message = refusal(check, outside, limits)
+    assert "1 row with values below 0.01 in 'a'" in message
+    assert "1 row with values above 0.99 in 'a'" in message
+    assert "failed 2 of" in message
+
+
+@pytest.mark.parametrize("limit", [1e39, -1e39])
+def test_limit_beyond_32_bit_floats_is_the_last_of_them(check, columns, limit):
+    side = "max_value" if limit > 0 else "min_value"
+    assert check(columns, {side: limit}).success
+
+
 def test_label_outside_the_classes_is_named(check, columns):
     bad = {**columns, "label": put(columns["label"], {9: "q"})}
     message = refusal(check, bad, classes=["x", "y", "z"])

@@ -48,7 +48,8 @@ def coverage(pool: Matrix, test: Matrix, spec: InputSpec, figures: int) -> Cover
     """Judge by distances to the nearest row of the pool, in standardised features.
 
     A test row is not covered where it is farther from its nearest pool row than 99 % of the pool
-    rows are from theirs; one percent of the test rows are, where both are drawn alike.
+    rows are from theirs; one percent of the test rows are, where both are drawn alike. Equal rows
+    of the pool count as one there, since copies say nothing about how far apart rows lie.
 
     Args:
         pool: labelled and unlabelled rows as :func:`scan.described.describe` has them.
@@ -67,10 +68,21 @@ def coverage(pool: Matrix, test: Matrix, spec: InputSpec, figures: int) -> Cover
     else:
         pool, test = pool[:, figures:], test[:, figures:]
     pool, test = _standardised(pool, test)
-    limit = np.quantile(_nearest(pool, pool, themselves=True), _QUANTILE)
+    limit = _usual_distance(np.unique(pool, axis=0))
     # A little more, for what rounding does to distances of nearly equal rows.
     uncovered = _nearest(test, pool) > limit * (1 + 1e-4) + 1e-6
     return Coverage(len(pool), len(test), int(uncovered.sum()))
+
+
+def _usual_distance(pool: Matrix) -> float:
+    """Squared distance to the nearest other row that 99 % of the rows do not exceed.
+
+    Args:
+        pool: rows, all of them different.
+    """
+    if len(pool) == 1:
+        return 0.0
+    return float(np.quantile(_nearest(pool, pool, themselves=True), _QUANTILE))
 
 
 def _spread(rows: Matrix, most: int) -> Matrix:

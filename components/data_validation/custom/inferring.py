@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from components.shared.recipe.inputs import TabularInput
 
 _WIDER = 0.1
 """Ranges are so much wider on both sides than what was seen, as a share of it."""
+_DIGITS = 6
+"""Of the ends of a range."""
+_ROUNDED = 2**-23
+"""Most that a value which was seen as a 32-bit float may be off, as a share of it."""
 _TOLERATED = 0.001
 """Share of later values that may be outside."""
 
@@ -65,16 +70,28 @@ def _expectations(evidence: Evidence) -> Iterator[dict[str, Any]]:
                 "on_failure": "warn",
             }
         elif np.isfinite(evidence.scan.lowest[part.name]):
-            low, high = evidence.scan.lowest[part.name], evidence.scan.highest[part.name]
-            room = _WIDER * (high - low)
+            low, high = _range(evidence.scan.lowest[part.name], evidence.scan.highest[part.name])
             yield {
                 "expectation": "expect_column_values_to_be_between",
                 "column": part.name,
-                "min_value": float(f"{low - room:.6g}"),
-                "max_value": float(f"{high + room:.6g}"),
+                "min_value": low,
+                "max_value": high,
                 "mostly": 1 - _TOLERATED,
                 "on_failure": "warn",
             }
+
+
+def _range(low: float, high: float) -> tuple[float, float]:
+    """A wider range of few digits, which holds all that was seen to be between two values."""
+    room = _WIDER * (high - low)
+    return (
+        _few_digits(low - room - _ROUNDED * abs(low), ROUND_FLOOR),
+        _few_digits(high + room + _ROUNDED * abs(high), ROUND_CEILING),
+    )
+
+
+def _few_digits(value: float, rounding: str) -> float:
+    return float(Context(prec=_DIGITS, rounding=rounding).create_decimal_from_float(value))
 
 
 def _not_null(column: str, missing: float) -> dict[str, Any]:

@@ -41,9 +41,8 @@ class OwnExpectations:
         self._judge: Judge | None = None
         listed = dict(enumerate(spec.expectations))
         rows = {n: e for n, e in listed.items() if isinstance(e, RowExpectation)}
-        self._figures = {
-            n: Figures(e) for n, e in listed.items() if isinstance(e, ColumnExpectation)
-        }
+        self._of_columns = {n: e for n, e in listed.items() if isinstance(e, ColumnExpectation)}
+        self._figures = {n: Figures(e) for n, e in self._of_columns.items()}
         self.columns = list(
             dict.fromkeys(name for expectation in listed.values() for name in expectation.columns)
         )
@@ -66,6 +65,11 @@ class OwnExpectations:
             if inside.any():
                 column = block.table.column(figures.spec.column)
                 figures.add(column if inside.all() else column.filter(inside))
+
+    def restart(self) -> list[str]:
+        """Forget the figures of columns; the columns that they are about, each once."""
+        self._figures = {n: Figures(e) for n, e in self._of_columns.items()}
+        return list(dict.fromkeys(e.column for e in self._of_columns.values()))
 
     @property
     def great(self) -> "Judge":

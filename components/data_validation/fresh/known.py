@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.data_validation.resolve import resolve
+from components.data_validation.checked import checked_data
 from components.shared.blocks import read_blocks
-from components.shared.dataset import SPLITS, DatasetManifest
+from components.shared.dataset import SPLITS, Dataset, DatasetManifest
 from components.shared.errors import UserError
-from components.shared.recipe import POSITION, DataSpec, parse_section
+from components.shared.recipe import POSITION, DataSpec, ValidationSpec, parse_section
 from components.shared.registered import RegisteredModel
 from components.shared.results.comparison import Role
 
@@ -24,9 +24,9 @@ class UnknownRowsError(Exception):
 def known_ids(models: Sequence[RegisteredModel]) -> dict[Role, pa.Array | str]:
     """Ids of the rows that each model was trained or tested on, or why they are not to be had.
 
-    A data set is resolved again from its recipe, and has to be the very one, by its digest: where
-    rows were added since, which of them are new cannot be told. Models of the same data set share
-    the work.
+    A data set is resolved again from its recipe, and checked again where that took rows out. It has
+    to be the very one, by its digest: where rows were added since, which of them are new cannot be
+    told. Models of the same data set share the work.
     """
     found: dict[str, pa.Array | str] = {}
     for model in models:
@@ -44,14 +44,18 @@ def _ids(model: RegisteredModel) -> pa.Array:
     if recipe is None:
         raise UnknownRowsError("its recipe is not recorded, or its MLflow run is gone")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "dataset"
         try:
-            spec = parse_section(DataSpec, recipe.get("data", {}), "data")
-            if spec.id == POSITION:
+            data = parse_section(DataSpec, recipe.get("data", {}), "data")
+            if data.id == POSITION:
                 raise UnknownRowsError("they have no ids, only positions")
-            manifest = resolve(spec, folder)
+            limits = parse_section(ValidationSpec, recipe.get("validation", {}), "validation")
+            folder = checked_data(data, limits, Path(name))
         except UserError as error:
-            raise UnknownRowsError(f"its data set cannot be resolved any more ({error})") from error
+            reason = " ".join(str(error).split())
+            raise UnknownRowsError(
+                f"its data set cannot be resolved any more ({reason})"
+            ) from error
+        manifest = Dataset.open(folder).manifest
         if manifest.digest != digest:
             raise UnknownRowsError(
                 f"its data set has changed since (it was {digest[:12]}, and is "

@@ -25,6 +25,7 @@ from components.shared.dataset import (
 from components.shared.files import digest_of, new_directory, sha256_file, write_atomically
 from components.shared.recipe import POSITION
 from components.shared.recipe.inputs import files_of
+from components.shared.storage.local import reported
 
 ASSIGNMENT = "checked_assignment.parquet"
 _ROWS = 2**14
@@ -38,10 +39,18 @@ def write_quarantine(manifest: DatasetManifest, folder: Path, taken: Taken, path
         folder: where it lies.
         taken: the rows, one at least.
         path: Parquet file to write.
+
+    Raises:
+        UserError: the disk is full; a shard is gone, damaged, or changed.
+        StorageFailed: the disk is broken, or the data are out of reach.
     """
     unreal = {POSITION, NO_LABEL, manifest.split_column}
     names = [name for name in manifest.column_types if name not in unreal]
-    with pq.ParquetWriter(path, _schema(manifest, folder, names), compression="zstd") as writer:
+    schema = _schema(manifest, folder, names)
+    with (
+        reported(path, "writing"),
+        pq.ParquetWriter(path, schema, compression="zstd") as writer,
+    ):
         for block in read_blocks(manifest, folder, names, _ROWS):
             out = taken.among(block.positions())
             if out.any():
@@ -72,27 +81,33 @@ def _free_name(name: str, names: list[str]) -> str:
     return name
 
 
-def write_checked(dataset: Path, taken: Taken, target: Path) -> DatasetManifest:
+def write_checked(
+    dataset: Path, taken: Taken, target: Path, sensitive: list[str] | None = None
+) -> DatasetManifest:
     """Write the data set without the rows that are taken out; they are in no split of it.
 
-    Without any, it has the manifest of the one that was looked at, byte for byte.
+    Without any, and without sensitive columns, it has the manifest of the one that was looked at,
+    byte for byte.
 
     Args:
         dataset: folder of the data set that was looked at.
         taken: the rows.
         target: folder to write; big data stay where they are.
+        sensitive: columns of which no later step may put a value into a message.
+
+    Raises:
+        UserError: the disk is full; a shard is gone, damaged, or changed.
+        StorageFailed: the disk is broken, or the data are out of reach.
     """
-    manifest = Dataset.open(dataset).manifest
-    with new_directory(target) as folder:
+    manifest = Dataset.open(dataset).manifest.model_copy(update={"sensitive": sensitive or []})
+    with reported(target, "writing"), new_directory(target) as folder:
         for path in [*(shard.path for shard in manifest.shards), *files_of(manifest.input)]:
             _bring(dataset, path, folder)
         if len(taken.positions):
             manifest = _without(manifest, dataset, taken, folder)
-            write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2))
-        else:
-            if manifest.assignment is not None:
-                _bring(dataset, manifest.assignment.path, folder)
-            shutil.copyfile(dataset / MANIFEST, folder / MANIFEST)
+        elif manifest.assignment is not None:
+            _bring(dataset, manifest.assignment.path, folder)
+        write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2))
     return manifest
 
 

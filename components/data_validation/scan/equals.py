@@ -1,6 +1,7 @@
 """Rows that are equal to others: by id, by features, and by features to five digits."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,10 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Equals:
-    """Adds to a scan what its key tables tell."""
+    """Adds to a scan what its key tables tell.
+
+    Checks that take rows out come before those that do not, which judge what is left.
+    """
 
     def __init__(self, scan: Scan, quarantined: dict[str, str]) -> None:
         """Start.
@@ -30,52 +34,73 @@ class Equals:
         self._quarantined = quarantined
         self._out: list[Words] = []
 
-    def find(self, ids: KeyTable, contents: KeyTable) -> None:
+    def find(self, ids: KeyTable, contents: KeyTable) -> bool:
         """Look at both tables.
 
         Rows that are taken out for one thing are not counted for another that is gone with them.
+
+        Returns:
+            Whether rows were taken out.
+
+        Raises:
+            UserError: there is no room for the tables.
         """
         for records in ids.equals():
-            groups = _Groups(records, keys=2)
-            self._add("duplicate_id", groups, groups.several, groups.same)
-            if "duplicate_id" not in self._quarantined:
-                self._add("shared_id", groups, groups.test_with_training, groups.training_partner)
+            self._judge(records, _OF_IDS)
+        if self._takes_out("shared_id") and not self._takes_out("duplicate_id"):
+            self._name_apart()
+        gone = self._gone()
         for records in contents.equals():
-            exact, near = _Groups(records, keys=3), _Groups(records, keys=1)
-            copied = exact.test_with_training
-            self._add("copied_test_row", exact, copied, exact.training_partner)
-            self._add(
-                "nearly_copied_test_row",
-                near,
-                near.test_with_training & ~copied,
-                near.training_partner,
-            )
-            gone = copied & ("copied_test_row" in self._quarantined)
-            self._add("conflicting_labels", exact, exact.conflicting(~gone), exact.same)
-        self._take_out()
+            left = records[~_among(records[:, -1], gone)] if len(gone) else records
+            self._judge(left, _OF_CONTENTS)
+        if self._out:
+            self._take_out()
+        return bool(self._out)
 
-    def _add(
-        self, name: str, groups: "_Groups", rows: Mask, partners: npt.NDArray[np.int64]
-    ) -> None:
+    def _judge(self, records: Words, finders: "dict[str, Finder]") -> None:
+        for name in sorted(finders, key=lambda name: not self._takes_out(name)):
+            if not len(records):
+                return
+            found = finders[name](records)
+            self._add(name, found)
+            if self._takes_out(name):
+                records = found.groups.records[~found.rows]
+
+    def _takes_out(self, name: str) -> bool:
+        return name in self._quarantined
+
+    def _add(self, name: str, found: "_Found") -> None:
+        groups, rows = found.groups, found.rows
         if not rows.any():
             return
         tally = self._scan.of(name)
         tally.add_positions(groups.positions[rows])
         first = np.flatnonzero(rows)
         first = first[np.argsort(groups.positions[first], kind="stable")[: 2 * EXAMPLES]]
-        found = [
-            (int(groups.positions[row]), int(groups.positions[partners[row]])) for row in first
+        pairs = [
+            (int(groups.positions[row]), int(groups.positions[found.partners[row]]))
+            for row in first
         ]
-        tally.pairs = sorted([*tally.pairs, *found])[: 2 * EXAMPLES]
-        if name in self._quarantined:
+        tally.pairs = sorted([*tally.pairs, *pairs])[: 2 * EXAMPLES]
+        if self._takes_out(name):
             self._scan.taken.add(groups.positions[rows], self._quarantined[name])
             self._out.append(groups.tickets[rows])
 
+    def _name_apart(self) -> None:
+        """Note witnesses that are taken out by now: no row that is left has their id."""
+        tally = self._scan.of("shared_id")
+        shown = {*self._scan.witnesses, *positions_of(tally.pairs), *tally.examples}
+        positions = np.asarray(sorted(shown), dtype=np.int64)
+        out = self._scan.taken.among(positions)
+        self._scan.out_before |= set(positions[out].tolist())
+
+    def _gone(self) -> Words:
+        """Tickets of the rows that are taken out, in order."""
+        return np.unique(np.concatenate([np.zeros(0, np.uint64), *self._out]))
+
     def _take_out(self) -> None:
         """Count rows that are taken out no longer, each once."""
-        if not self._out:
-            return
-        out = Tickets(np.unique(np.concatenate(self._out)))
+        out = Tickets(self._gone())
         classes = [*self._scan.manifest.classes, None]  # -1 is the last
         kinds, counts = np.unique(
             np.stack([out.splits, out.labels], axis=1), axis=0, return_counts=True
@@ -90,7 +115,7 @@ class _Groups:
     def __init__(self, records: npt.NDArray[np.uint64], keys: int) -> None:
         changed = np.ones(len(records), bool)
         changed[1:] = (records[1:, :keys] != records[:-1, :keys]).any(axis=1)
-        self.tickets = records[:, -1]
+        self.records, self.tickets = records, records[:, -1]
         self._starts = np.flatnonzero(changed)
         self._group = np.cumsum(changed) - 1
         rows = Tickets(self.tickets)
@@ -114,7 +139,7 @@ class _Groups:
     @property
     def training_partner(self) -> npt.NDArray[np.int64]:
         """For each row the first training row of its group; a place among records."""
-        found: npt.NDArray[np.int64] = self._first_training[self._group]
+        found: npt.NDArray[np.int64] = self._first(self._splits != _TEST)[self._group]
         return found
 
     @property
@@ -123,20 +148,93 @@ class _Groups:
         found: Mask = (self._splits == _TEST) & (self.training_partner < len(self._group))
         return found
 
-    def conflicting(self, among: Mask) -> Mask:
-        """Rows with a label whose group has another label, among some of the rows."""
-        none = np.iinfo(np.int64).max
-        known = (self._labels >= 0) & among
-        least = np.minimum.reduceat(np.where(known, self._labels, none), self._starts)
-        most = np.maximum.reduceat(np.where(known, self._labels, -1), self._starts)
-        found: Mask = ((least < most) & (least != none))[self._group] & known
+    @property
+    def conflicting(self) -> Mask:
+        """Rows with a label whose group has another label."""
+        least, most = self._extreme_labels
+        found: Mask = (self._labels >= 0) & (least < most)[self._group]
         return found
 
     @property
-    def _first_training(self) -> npt.NDArray[np.int64]:
-        """By group; the number of records where it has no training row."""
-        places = np.where(self._splits != _TEST, np.arange(len(self._group)), len(self._group))
-        return np.minimum.reduceat(places, self._starts)
+    def conflicting_partner(self) -> npt.NDArray[np.int64]:
+        """For each row that conflicts the first row of its group with the smallest label, or with
+        the largest for those that have the smallest; a place among records."""
+        least, most = (extreme[self._group] for extreme in self._extreme_labels)
+        smallest, largest = (
+            self._first(self._labels == extreme)[self._group] for extreme in (least, most)
+        )
+        found: npt.NDArray[np.int64] = np.where(self._labels == least, largest, smallest)
+        return found
+
+    @property
+    def _extreme_labels(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Smallest and largest label by group; the first above the second where it has none."""
+        none, known = np.iinfo(np.int64).max, self._labels >= 0
+        return (
+            np.minimum.reduceat(np.where(known, self._labels, none), self._starts),
+            np.maximum.reduceat(np.where(known, self._labels, -1), self._starts),
+        )
+
+    def _first(self, among: Mask) -> npt.NDArray[np.int64]:
+        """First of some rows by group; the number of records where it has none of them."""
+        places = np.where(among, np.arange(len(self._group)), len(self._group))
+        found: npt.NDArray[np.int64] = np.minimum.reduceat(places, self._starts)
+        return found
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Rows that are equal to others, among the records of a file."""
+
+    groups: _Groups
+    rows: Mask
+    partners: npt.NDArray[np.int64]
+    """Of each of ``rows`` the one that it is equal to; a place among records."""
+
+
+Finder = Callable[[Words], _Found]
+
+
+def _duplicates(records: Words) -> _Found:
+    groups = _Groups(records, keys=2)
+    return _Found(groups, groups.several, groups.same)
+
+
+def _shared(records: Words) -> _Found:
+    groups = _Groups(records, keys=2)
+    return _Found(groups, groups.test_with_training, groups.training_partner)
+
+
+def _copied(records: Words) -> _Found:
+    groups = _Groups(records, keys=3)
+    return _Found(groups, groups.test_with_training, groups.training_partner)
+
+
+def _nearly_copied(records: Words) -> _Found:
+    groups, copied = _Groups(records, keys=1), _copied(records).rows
+    rows = groups.test_with_training & ~copied
+    return _Found(groups, rows, groups.training_partner)
+
+
+def _conflicting(records: Words) -> _Found:
+    groups = _Groups(records, keys=3)
+    return _Found(groups, groups.conflicting, groups.conflicting_partner)
+
+
+_OF_IDS: dict[str, Finder] = {"duplicate_id": _duplicates, "shared_id": _shared}
+_OF_CONTENTS: dict[str, Finder] = {
+    "copied_test_row": _copied,
+    "nearly_copied_test_row": _nearly_copied,
+    "conflicting_labels": _conflicting,
+}
+"""By fault, in the order in which they are looked for."""
+
+
+def _among(words: Words, chosen: Words) -> Mask:
+    """Which of the words are among others, which are in order."""
+    places = np.searchsorted(chosen, words)
+    found: Mask = places < np.searchsorted(chosen, words, side="right")
+    return found
 
 
 def positions_of(pairs: Iterable[tuple[int, int]]) -> list[int]:

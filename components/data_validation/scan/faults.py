@@ -47,6 +47,25 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The least and the greatest value that a feature may have, as 32-bit floats like features:
+    what is written as 0.01 in the recipe and in the data is the same number."""
+
+    least: float | None
+    greatest: float | None
+
+    @classmethod
+    def of(cls, spec: ValidationSpec) -> "Limits":
+        """Those of a recipe; one that is beyond 32-bit floats is the last of them."""
+        return cls(_as_feature(spec.min_value), _as_feature(spec.max_value))
+
+
+def _as_feature(value: float | None) -> float | None:
+    last = float(np.finfo(np.float32).max)
+    return None if value is None else float(np.float32(min(max(value, -last), last)))
+
+
+@dataclass(frozen=True)
 class Extremes:
     """Smallest and largest finite feature values of a block."""
 
@@ -70,7 +89,7 @@ def row_faults(
     without_id: Mask,
     labels: Labels,
     splits: npt.NDArray[np.int64],
-    spec: ValidationSpec,
+    limits: Limits,
 ) -> Iterator[Fault]:
     """Everything that is wrong with single rows of a block, at least one row each.
 
@@ -80,16 +99,16 @@ def row_faults(
         without_id: rows that have no id, shape (rows,).
         labels: of the rows.
         splits: positions of the rows' splits in ``SPLITS``, shape (rows,).
-        spec: the limits.
+        limits: of the features.
     """
     for name, column, rows in features.faults():
         yield Fault(name, column, rows)
     if features.unreadable:
         yield Fault("unreadable", None, _at(features.unreadable, len(splits)))
-    if spec.min_value is not None and (found.lowest < spec.min_value).any():
-        yield Fault("below", None, np.asarray((found.low < spec.min_value).any(axis=1)))
-    if spec.max_value is not None and (found.highest > spec.max_value).any():
-        yield Fault("above", None, np.asarray((found.high > spec.max_value).any(axis=1)))
+    if limits.least is not None and (found.lowest < limits.least).any():
+        yield Fault("below", None, np.asarray((found.low < limits.least).any(axis=1)))
+    if limits.greatest is not None and (found.highest > limits.greatest).any():
+        yield Fault("above", None, np.asarray((found.high > limits.greatest).any(axis=1)))
     if without_id.any():
         yield Fault("missing_id", None, without_id)
     judged = splits != SPLITS.index("unlabelled")

@@ -31,7 +31,7 @@ class Scan:
     highest: dict[str, float] = field(default_factory=dict)
     taken: Taken = field(default_factory=Taken)
     out_before: set[int] = field(default_factory=set)
-    """Witnesses that were taken out for themselves, before rows were compared with each other."""
+    """Witnesses that were taken out before ids were looked at for any that occur twice."""
     types: dict[str, str] = field(default_factory=dict)
     """Arrow type of each column that was read."""
     training: Sample = field(init=False)

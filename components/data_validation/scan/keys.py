@@ -2,21 +2,26 @@
 file is sorted by itself.
 
 A record is some 64-bit words of key and one that says which row it is: 24 to 32 bytes a row on disk
-(``TMPDIR``), and the records of one file in memory, at most one 256th of all for large data.
+(``TMPDIR``), and the records of one file in memory: about one 256th of all for large data, where
+keys are different. Records with the same key are in the same file, so where a large share of the
+rows are equal, that share is in memory at once, with about 250 bytes a row while it is looked at.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from components.data_validation.room import temporary_room
 from components.data_validation.scan.hashing import Words
 
 _ROWS_OF_A_FILE = 2**18
 _MOST_FILES_BITS = 8
 _SPLIT_BITS, _LABEL_BITS = 2, 22
+_WHAT = "the hashes of the rows"
 
 
 class Tickets:
@@ -77,28 +82,37 @@ class KeyTable:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        with temporary_room(_WHAT):
+            self._stack.close()
 
     def add(self, *words: Words) -> None:
-        """Add records, given by column; each of shape (rows,)."""
+        """Add records, given by column; each of shape (rows,).
+
+        Raises:
+            UserError: the disk is full.
+        """
         records = np.stack(words, axis=1)
         if not self._bits:
-            records.tofile(self._files[0])
+            _append(self._files[0], records)
             return
         places = (words[0] >> np.uint64(64 - self._bits)).astype(np.uint8)
         records = records[np.argsort(places, kind="stable")]
         ends = np.cumsum(np.bincount(places, minlength=len(self._files)))
         for file, start, end in zip(self._files, [0, *ends[:-1]], ends, strict=True):
             if end > start:
-                records[start:end].tofile(file)
+                _append(file, records[start:end])
 
     def equals(self) -> Iterator[npt.NDArray[np.uint64]]:
         """Records whose first word some other record has too, sorted, shape (records, words).
 
         Records with the same first word come together; nothing comes where all are different.
+
+        Raises:
+            UserError: the disk is full.
         """
         for file in self._files:
-            file.flush()
+            with temporary_room(_WHAT):
+                file.flush()
             file.seek(0)
             records = np.fromfile(file, np.uint64).reshape(-1, self._words)
             first = np.sort(records[:, 0])
@@ -107,3 +121,9 @@ class KeyTable:
                 continue
             found = records[np.isin(records[:, 0], repeated)]
             yield found[np.lexsort(found.T[::-1])]
+
+
+def _append(file: BinaryIO, records: Words) -> None:
+    # Not by tofile, which says nothing of what it could not write at the end.
+    with temporary_room(_WHAT):
+        file.write(records.data)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from components.data_validation.quarantine.taken import Positions, Taken
+
 Matrix = npt.NDArray[np.float32]
 
 
@@ -20,6 +22,8 @@ class Sample:
     size: int
     """Most rows of the sample."""
     parts: list[Matrix] = field(default_factory=list)
+    positions: list[Positions] = field(default_factory=list)
+    """Of the rows of each part."""
 
     def __post_init__(self) -> None:
         generator = np.random.default_rng(self.rows)
@@ -42,10 +46,22 @@ class Sample:
         self._seen += len(inside)
         return picked[usable[picked]]
 
-    def keep(self, values: Matrix) -> None:
-        """Keep what there is to know of the rows that were taken, shape (rows, values)."""
+    def keep(self, values: Matrix, positions: Positions) -> None:
+        """Keep what there is to know of the rows that were taken.
+
+        Args:
+            values: shape (rows, values).
+            positions: of the rows, shape (rows,).
+        """
         if len(values):
             self.parts.append(values)
+            self.positions.append(positions)
+
+    def drop(self, taken: Taken) -> None:
+        """Keep those no longer that are taken out of the data."""
+        kept = [~taken.among(positions) for positions in self.positions]
+        self.parts = [part[rows] for part, rows in zip(self.parts, kept, strict=True)]
+        self.positions = [part[rows] for part, rows in zip(self.positions, kept, strict=True)]
 
     @property
     def values(self) -> Matrix:

@@ -11,7 +11,14 @@ import pyarrow as pa
 from components.data_validation.features import Features, Mask, read_features
 from components.data_validation.quarantine.policies import policies_that_quarantine
 from components.data_validation.scan.described import describe
-from components.data_validation.scan.faults import Extremes, Fault, extremes, notes, row_faults
+from components.data_validation.scan.faults import (
+    Extremes,
+    Fault,
+    Limits,
+    extremes,
+    notes,
+    row_faults,
+)
 from components.data_validation.scan.found import Scan
 from components.data_validation.scan.hashing import feature_hashes, number_hashes, text_hashes
 from components.data_validation.scan.keys import KeyTable, tickets
@@ -35,6 +42,10 @@ class Own(Protocol):
 
     def add(self, block: Block, kept: Mask) -> None:
         """Take note of the rows that are kept."""
+        ...
+
+    def restart(self) -> list[str]:
+        """Forget the notes; the columns that they are about."""
         ...
 
 
@@ -64,7 +75,7 @@ class Scanner:
             contents: table for the hashes of features.
         """
         self.scan = Scan(manifest)
-        self._spec = spec
+        self._limits = Limits.of(spec)
         self._ids, self._contents = ids, contents
         self._kinds: set[tuple[int, int]] = set()
         self._quarantined = policies_that_quarantine(spec)
@@ -77,7 +88,8 @@ class Scanner:
             own: the expectations of the recipe.
 
         Raises:
-            UserError: a shard is gone, damaged, or no longer has the content that was resolved.
+            UserError: a shard is gone, damaged, or no longer has the content that was resolved;
+                there is no room for the tables.
             StorageFailed: its storage is out of reach.
         """
         manifest = self.scan.manifest
@@ -101,7 +113,7 @@ class Scanner:
         without_id = _without_id(block)
         features = read_features(block.table, self.scan.manifest.input)
         found = extremes(features)
-        faults = list(row_faults(features, found, without_id, labels, splits, self._spec))
+        faults = list(row_faults(features, found, without_id, labels, splits, self._limits))
         view = _View(block, positions, splits, labels, features, found, faults)
         out = self._count(view, own.judge(block))
         own.add(block, ~out)
@@ -116,7 +128,8 @@ class Scanner:
             unusable |= fault.rows
         for sample in (self.scan.training, self.scan.test):
             picked = sample.take(splits, ~unusable)
-            sample.keep(describe(features, picked, self.scan.manifest.input))
+            described = describe(features, picked, self.scan.manifest.input)
+            sample.keep(described, positions[picked])
 
     def _count(self, view: "_View", own: dict[str, Mask]) -> Mask:
         """Tally what is wrong; which rows are taken out for it, shape (rows,)."""

@@ -7,6 +7,7 @@ from components.shared.errors import UserError
 from components.shared.files import sha256_bytes
 from components.shared.recipe.tokenizers import TOKENIZER, FileTokenizer
 from components.shared.storage import open_storage
+from components.shared.storage.local import reported
 from components.shared.storage.uris import split
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def open_token_file(spec: FileTokenizer, folder: Path) -> tuple[TokenFile, FileT
         over it does not depend on where the file came from.
 
     Raises:
-        UserError: there is no such file, it is not a tokenizer, or not the one of ``spec.sha256``.
+        UserError: there is no such file, it is not a tokenizer, or not the one of ``spec.sha256``;
+            the disk is full.
     """
     content = _read(spec.uri)
     digest = sha256_bytes(content)
@@ -53,7 +55,8 @@ def open_token_file(spec: FileTokenizer, folder: Path) -> tuple[TokenFile, FileT
             "asked for"
         )
     tokenizer = TokenFile(_parse(content, spec.uri))
-    (folder / TOKENIZER).write_bytes(content)
+    with reported(folder / TOKENIZER, "writing"):
+        (folder / TOKENIZER).write_bytes(content)
     settled = FileTokenizer(kind="file", uri=TOKENIZER, sha256=digest, size=tokenizer.size)
     return tokenizer, settled
 

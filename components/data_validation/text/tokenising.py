@@ -14,6 +14,7 @@ from components.data_validation.text.token_files import open_token_file
 from components.shared.errors import UserError
 from components.shared.recipe.inputs import TextInput
 from components.shared.recipe.tokenizers import HashTokenizer
+from components.shared.storage.local import reported
 
 _ROWS = 8192
 """Rows that are tokenised at once."""
@@ -46,7 +47,8 @@ def tokenise(
         The files, and the input as the manifest has it, with the tokenizer pinned down.
 
     Raises:
-        UserError: the tokenizer cannot be had, or a file is damaged.
+        UserError: the tokenizer cannot be had, a file is damaged, or the disk is full.
+        StorageFailed: the disk is broken.
     """
     tokenizer, settled = _open(spec, folder)
     written = []
@@ -67,7 +69,7 @@ def _open(spec: TextInput, folder: Path) -> tuple[Tokenizer, TextInput]:
 def _rewrite(
     file: Path, path: Path, columns: list[str], tokenizer: Tokenizer, spec: TextInput
 ) -> None:
-    with ExitStack() as stack:
+    with reported(path, "writing"), ExitStack() as stack:
         with _reading(file):
             parquet = stack.enter_context(pq.ParquetFile(file))
             fields = [parquet.schema_arrow.field(name).remove_metadata() for name in columns]
