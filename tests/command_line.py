@@ -54,7 +54,7 @@ class Workspace:
             env={k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
 

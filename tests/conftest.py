@@ -6,12 +6,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from components.data_validation.resolve import resolve
 from components.shared.recipe import Recipe, load_recipe
 from tests.command_line import DIGITS, Done, Ended, Workspace, run_here
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# On shared machines time says nothing; and what fails for one must fail for everybody.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import pickle
-import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from components.shared.training.distributed import joined
+from tests.servers.processes import free_ports
 
 # A server that has imported torch and forks: a process is there at once.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -20,9 +20,7 @@ PATIENCE_S = 240
 
 def on_ranks(count: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What a function returns on each of ``count`` ranks, or how it ended: exit status or error."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     ends, processes = [], []
     for rank in range(count):
         here, there = PROCESSES.Pipe(duplex=False)

@@ -203,9 +203,11 @@ class Place:
         self._storage.create(_FAILURE, failure.model_dump_json().encode())
 
     def explain(self, failure: Failure) -> None:
-        """Say why a process is gone that said nothing itself, unless another reason is known."""
+        """Say why a process is gone that said nothing itself, unless another reason is known: those
+        that lost it, or were asked to end since it was gone, knew of none."""
         known = self.failure()
-        self.fail(failure if known is None or known.kind == "lost" else known)
+        is_effect = known is not None and known.kind in ("lost", "terminated")
+        self.fail(failure if known is None or is_effect else known)
 
     def failure(self) -> Failure | None:
         """What was said first, which is forgotten with that."""

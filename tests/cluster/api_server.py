@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from tests.servers.processes import free_ports
 
-READY_S = 60
+READY_S = 180
 DEFAULT_ASSETS = Path.home() / ".cache" / "kubedistill" / "kube-apiserver-1.20.2"
 
 
@@ -62,6 +62,7 @@ class ApiServer:
             listen_peer_urls=peers,
             initial_advertise_peer_urls=peers,
             initial_cluster=f"default={peers}",
+            unsafe_no_fsync=True,  # what is written need not outlive the machine
         )
         self._start(
             "kube-apiserver",

@@ -44,7 +44,7 @@ def trainer(api_server: ApiServer) -> Iterator[ApiServer]:
         conditions = definitions.read_custom_resource_definition(name).status.conditions or []
         return any(found.type == kind and found.status == "True" for found in conditions)
 
-    wait_until(lambda: has("Established"), 30, "TrainJobs to be known")
+    wait_until(lambda: has("Established"), 90, "TrainJobs to be known")
     yield api_server
     definitions.delete_custom_resource_definition(name)
 
@@ -55,7 +55,7 @@ def trainer(api_server: ApiServer) -> Iterator[ApiServer]:
             return bool(error.status == 404)
         return False
 
-    wait_until(forgotten, 30, "TrainJobs to be forgotten")
+    wait_until(forgotten, 90, "TrainJobs to be forgotten")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +62,10 @@ class Settings:
         with Path(self.record).open("a") as file:
             file.write(f"{line}\n")
 
+    def beside_the_record(self, kind: str) -> Path:
+        """A file of this holder."""
+        return Path(self.record).with_name(f"{self.name}.{kind}")
+
 
 class LosesAnswers(LeaseApi):
     """The requests arrive, and the answers to the first few writes do not."""
@@ -93,11 +98,12 @@ def count(settings: Settings) -> None:
 
 
 def write_often(settings: Settings) -> None:
-    """Write its name for some time, every 50 ms."""
+    """Write its name every 50 ms for some time, or until there is a file ``stop``."""
+    stop = Path(settings.record).with_name("stop")
     with settings.lock.hold() as hold:
         settings.write(f"{settings.name} holds")
         until = time.monotonic() + settings.seconds
-        while time.monotonic() < until:
+        while time.monotonic() < until and not stop.exists():
             hold.check()
             settings.write(settings.name)
             time.sleep(0.05)
@@ -105,16 +111,26 @@ def write_often(settings: Settings) -> None:
 
 
 def write_once(settings: Settings) -> None:
-    """Write its name once."""
+    """Write its name once; a file tells that it is about to look for the lock."""
+    settings.beside_the_record("started").touch()
     with settings.lock.hold() as hold:
         hold.check()
         settings.write(settings.name)
 
 
 def be_stuck(settings: Settings) -> None:
-    """Hold it in one long call, as a request to a server that does not answer."""
+    """Hold it in one long call, as a request to a server that does not answer; a file is touched
+    for as long as the process runs."""
+    beat = settings.beside_the_record("beat")
+
+    def run() -> None:
+        while True:
+            beat.touch()
+            time.sleep(0.05)
+
     with settings.lock.hold() as hold:
         hold.check()
+        threading.Thread(target=run, daemon=True).start()
         settings.write(f"{settings.name} holds")
         time.sleep(settings.seconds)
         settings.write(settings.name)

@@ -1,7 +1,7 @@
 """A process that promotes a version under a Lease, and can stop itself in between.
 
-Call it as ``python -m tests.cluster.promoter VERSION COMPARED_WITH STOP_BEFORE``; store, lock and
-cluster are told by the environment, as in a pod.
+Call it as ``python -m tests.cluster.promoter VERSION COMPARED_WITH STOP_BEFORE LEASE_S``; store,
+lock and cluster are told by the environment, as in a pod.
 """
 
 import os
@@ -23,8 +23,6 @@ from components.shared.errors import UserError
 
 MODEL = "leased"
 REFUSED, OVERTAKEN = 2, 10
-DURATION_S = 9
-"""Of the Lease; shorter than usual, since a test waits for its end."""
 
 
 def main(version: str, compared_with: str, stop_before: str) -> int:
@@ -60,5 +58,6 @@ def _stop_before(name: str) -> None:
 
 
 if __name__ == "__main__":
-    choosing.LeaseLock = partial(LeaseLock, duration_s=DURATION_S)
-    sys.exit(main(*sys.argv[1:]))
+    *arguments, lease_s = sys.argv[1:]
+    choosing.LeaseLock = partial(LeaseLock, duration_s=int(lease_s))
+    sys.exit(main(*arguments))

@@ -114,7 +114,7 @@ class Cluster:
         }
         ApiextensionsV1Api(self.admin).create_custom_resource_definition(body)
         wait_until(
-            lambda: self._serves(f"/apis/{group}/{version}/{plural}"), 30, f"{plural} to be served"
+            lambda: self._serves(f"/apis/{group}/{version}/{plural}"), 90, f"{plural} to be served"
         )
 
     def undefine(self, group: str) -> None:
@@ -122,7 +122,7 @@ class Cluster:
         for found in definitions.list_custom_resource_definition().items:
             if found.spec.group == group:
                 definitions.delete_custom_resource_definition(found.metadata.name)
-        wait_until(lambda: not self._serves(f"/apis/{group}"), 30, f"{group} to be gone")
+        wait_until(lambda: not self._serves(f"/apis/{group}"), 90, f"{group} to be gone")
 
     def add(self, group: str, version: str, kind: str, name: str, **fields: object) -> None:
         body = {
@@ -208,7 +208,7 @@ def test_account_without_rights_lacks_each_and_with_those_of_the_manifests_none(
         lambda: (
             set(statuses(check_account(cluster.api, needs, cluster.namespace)).values()) == {"ok"}
         ),
-        10,
+        90,
         "all rights",
     )
 
@@ -249,7 +249,7 @@ def test_pod_asks_about_its_own_account_without_any_right(cluster, tmp_path, mon
 
     wait_until(
         lambda: statuses(check_account(account, NEEDS, cluster.namespace))["right: leases"] == "ok",
-        10,
+        90,
         "the right to Leases",
     )
 
@@ -398,7 +398,7 @@ def test_whole_command_before_a_cluster_without_kubedistill(cluster, tmp_path, m
     cluster.grant_what_the_manifests_grant()
     wait_until(
         lambda: failures(examine(NEEDS, Surroundings(namespace=cluster.namespace))) == [],
-        20,
+        90,
         "nothing to be missing any more",
     )
 

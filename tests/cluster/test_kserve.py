@@ -354,7 +354,7 @@ def _allowed(account: client.ApiClient) -> bool:
 
 
 def _wait_until(condition) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline, "the API server took too long"
         time.sleep(0.1)

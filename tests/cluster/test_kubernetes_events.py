@@ -46,7 +46,7 @@ class Surroundings:
         rbac.create_namespaced_role_binding(
             self.namespace, {"metadata": {"name": "r"}, "roleRef": role, "subjects": [subject]}
         )
-        wait_until(self._may, 10, "the right to create events")
+        wait_until(self._may, 90, "the right to create events")
 
     def events(self) -> list[dict[str, object]]:
         found = CoreV1Api(self.admin).list_namespaced_event(

@@ -70,7 +70,7 @@ class Granted:
 
         wait_until(
             lambda: {verb for verb in ("get", "create", "update") if may(verb)} == verbs,
-            10,
+            90,
             f"the rights {verbs}",
         )
 
@@ -124,11 +124,11 @@ def test_pod_holds_a_lease_of_its_own_namespace(
 def test_lock_may_create_read_and_write_its_lease(granted: Granted) -> None:
     leases = granted.leases()
 
-    assert leases.read(5) is None
-    lease = leases.create(new_lease("some-lock", "me", 30), 5)
-    released = leases.replace(lease.released(), 5)
+    assert leases.read(60) is None
+    lease = leases.create(new_lease("some-lock", "me", 30), 60)
+    released = leases.replace(lease.released(), 60)
 
-    assert leases.read(5) == released
+    assert leases.read(60) == released
     assert released.holder is None
 
 
@@ -148,7 +148,7 @@ def test_service_account_has_no_other_right_in_the_namespace(granted: Granted) -
 
 def test_service_account_is_refused_what_it_was_not_given(granted: Granted) -> None:
     leases, core = CoordinationV1Api(granted.client), CoreV1Api(granted.client)
-    granted.leases().create(new_lease("some-lock", "me", 30), 5)
+    granted.leases().create(new_lease("some-lock", "me", 30), 60)
     attempts = (
         lambda: leases.list_namespaced_lease(granted.namespace),
         lambda: leases.delete_namespaced_lease("some-lock", granted.namespace),
@@ -169,9 +169,9 @@ def test_service_account_is_refused_what_it_was_not_given(granted: Granted) -> N
 def test_missing_right_is_named(granted: Granted, verb: str) -> None:
     document = new_lease("some-lock", "me", 30)
     requests = {
-        "get": lambda leases: leases.read(5),
-        "create": lambda leases: leases.create(document, 5),
-        "update": lambda leases: leases.replace(document, 5),
+        "get": lambda leases: leases.read(60),
+        "create": lambda leases: leases.create(document, 60),
+        "update": lambda leases: leases.replace(document, 60),
     }
     granted.set_verbs(*(requests.keys() - {verb}))
 
@@ -189,11 +189,11 @@ def test_credentials_that_are_not_accepted_are_an_error_of_the_user(api_server: 
     leases = LeaseApi(api_server.client("guessed"), "default", "some-lock")
 
     with pytest.raises(UserError, match="does not accept these credentials"):
-        leases.read(5)
+        leases.read(60)
 
 
 def test_namespace_that_does_not_exist_is_an_error_of_the_user(api_server: ApiServer) -> None:
     leases = LeaseApi(api_server.client(), "nowhere", "some-lock")
 
     with pytest.raises(UserError, match="there is no namespace 'nowhere'"):
-        leases.create(new_lease("some-lock", "me", 30), 5)
+        leases.create(new_lease("some-lock", "me", 30), 60)

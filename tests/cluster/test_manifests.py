@@ -84,7 +84,7 @@ class Quota:
             *("patch", "resourcequota", "kubedistill", "--namespace=kubedistill"),
             *("--subresource=status", "--type=merge", f"--patch={json.dumps(status)}"),
         )
-        wait_until(self._is_in_force, 30, "the quota")
+        wait_until(self._is_in_force, 90, "the quota")
 
     def create_pod(self, resources: dict[str, str]) -> str:
         """As the server would keep it; it keeps none."""

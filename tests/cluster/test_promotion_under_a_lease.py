@@ -46,10 +46,12 @@ class Cluster:
         stop_before: str = "",
         *,
         lock: str = f"lease:{NAMESPACE}",
+        lease_s: int = 30,
         stderr: int | None = None,
     ) -> subprocess.Popen[str]:
+        arguments = [version, over, stop_before, str(lease_s)]
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.promoter", version, over, stop_before],
+            [sys.executable, "-m", "tests.cluster.promoter", *arguments],
             cwd=ROOT,
             env=self.environment | {"KUBEDISTILL_LOCK": lock},
             stderr=stderr,
@@ -100,7 +102,8 @@ def test_holder_that_slept_through_its_lease_never_moves_the_alias(cluster: Clus
     Whoever comes next completes that move, since it was decided, and is then out of date itself.
     """
     assert cluster.start("1").wait(120) == 0
-    sleeper = cluster.start("2", "1", "set_registered_model_alias")
+    # Short, since this waits for its end.
+    sleeper = cluster.start("2", "1", "set_registered_model_alias", lease_s=9)
     _, status = os.waitpid(sleeper.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)
     assert cluster.aliases == {"champion": "1"}

@@ -146,9 +146,9 @@ class Cluster:
         accounts = [found for found in render("retraining") if found["kind"] in APPLIED]
         given = yaml.safe_dump_all([*self._own, *accounts])
         self._kubectl.run("apply", "--server-side", "--filename=-", given=given)
-        wait_until(lambda: all(map(self._is_known, definitions)), 30, "the resources of others")
+        wait_until(lambda: all(map(self._is_known, definitions)), 90, "the resources of others")
         self.every_right = self._every_right()
-        wait_until(self._roles_have_arrived, 10, "the rights of the accounts")
+        wait_until(self._roles_have_arrived, 90, "the rights of the accounts")
 
     def account(self, name: str) -> Account:
         request = CoreV1Api(self.server.client()).create_namespaced_service_account_token(

@@ -104,7 +104,7 @@ def rows_for(taken: InputSpec, count: int) -> torch.Tensor:
     return torch.randn(count, *taken.shape, generator=generator) * 4
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.one_of(residual_mlps(), mobilenets(), transformers()), st.integers(0, 2**31 - 1))
 def test_model_of_any_size_is_exported_as_it_computes(
     described: tuple[ModelSpec, InputSpec], seed: int

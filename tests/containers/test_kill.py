@@ -11,9 +11,9 @@ import pytest
 
 from tests.containers.distilling import Distiller
 
-_LONG = ("--set", "teacher.training.steps=600", "--set", "student.training.steps=[20000]")
+_LONG = ("--set", "teacher.training.steps=2000", "--set", "student.training.steps=[20000]")
 """Steps that take long enough to be met in the middle."""
-_GRACE_S = 20
+_GRACE_S = 100
 
 
 @pytest.fixture(scope="module")

@@ -238,6 +238,21 @@ def test_first_failure_is_the_one_that_is_told_and_told_once(tmp_path: Path) -> 
     assert place.failure() is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "explained"),
+    [("lost", True), ("terminated", True), ("user", False), ("system", False)],
+)
+def test_killed_process_explains_the_end_of_others_and_no_error_of_theirs(
+    tmp_path: Path, kind: Any, explained: bool
+) -> None:
+    place = Place(str(tmp_path))
+    said = Failure(kind=kind, message="what it knew", rank=0)
+    killed = Failure(kind="system", message="it was ended by SIGKILL", rank=1)
+    place.fail(said)
+    place.explain(killed)
+    assert place.failure() == (killed if explained else said)
+
+
 def test_failure_of_an_attempt_before_is_not_that_of_the_next(labelled: Labelled) -> None:
     place = Place(str(labelled.folder / "place"))
     place.fail(Failure(kind="terminated", message="SIGTERM", rank=0))

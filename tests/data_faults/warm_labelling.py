@@ -35,7 +35,7 @@ class WarmLabelling:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([step, *arguments], default=str) + "\n")
         self._process.stdin.flush()
-        return self._started.get(timeout=60)
+        return self._started.get(timeout=240)
 
     def wait(self, pid: int) -> int:
         """The exit status of a process, or minus the signal that killed it."""

@@ -39,6 +39,10 @@ addEventListener("load", () => {
 """
 
 
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
+
+
 def measure(
     folder: Path, pages: Mapping[str, str], widths: tuple[int, ...]
 ) -> Iterator[dict[str, Any]]:
@@ -67,7 +71,10 @@ def measure(
         "--dump-dom",
         wrapper.as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    try:
+        done = run(command)
+    except subprocess.SubprocessError:  # on a busy machine it sometimes hangs, or dies at its start
+        done = run(command)
     found = re.search(r"<pre>(\[.*\])</pre>", done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     yield from json.loads(html.unescape(found[1]))

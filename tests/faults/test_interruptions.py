@@ -88,7 +88,7 @@ def processes(mark: str) -> list[str]:
 
 
 def assert_all_gone(mark: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 90
     while processes(mark) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes(mark) == []
@@ -141,7 +141,7 @@ def test_ctrl_c_ends_a_run_with_one_line(battered: Workspace, step: str) -> None
         wait_for_step(battered.folder / "out", process, step)
         time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=120)
         assert process.returncode == 130
         assert stderr.splitlines()[-1] == "error: interrupted"
         assert "Traceback" not in stderr

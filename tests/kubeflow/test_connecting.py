@@ -17,9 +17,14 @@ from tests.kubeflow.server import Fault, Kubeflow
 BRIEF = Patience(first_contact_s=0.1, outage_s=0.1)
 
 
-def refusal(server: Kubeflow, kind: type[Exception] = UserError, url: str | None = None) -> str:
+def refusal(
+    server: Kubeflow,
+    kind: type[Exception] = UserError,
+    url: str | None = None,
+    patience: Patience = BRIEF,
+) -> str:
     with pytest.raises(kind) as refused:
-        connect(url or server.url, None, BRIEF)
+        connect(url or server.url, None, patience)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -167,7 +172,7 @@ def test_no_host_of_that_name_is_an_outage(kubeflow):
 def test_an_outage_is_told_after_it_was_tried_again(kubeflow, kind, message):
     kubeflow.faults = [Fault("*", kind, times=-1)]
 
-    assert message in refusal(kubeflow, StepFailed)
+    assert message in refusal(kubeflow, StepFailed, patience=Patience(3, 3))
     assert len(kubeflow.requests) > 1
 
 

@@ -309,7 +309,7 @@ def test_odd_names_survive_yaml(init: Init, tmp_path: Path, label: str) -> None:
     file=st.text(),
 )
 @example(names=["1e5", "~"], label="1e5", classes=["1e5", "1e+5", "0x1f", "1_000"], file="1e5")
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60)
 def test_any_text_means_the_same_in_the_recipe(
     names: list[str], label: str, classes: list[str], file: str
 ) -> None:

@@ -95,7 +95,7 @@ def program(tmp_path: Path, interpreters: None) -> Any:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             **options,
         )
@@ -301,12 +301,12 @@ def test_a_module_that_cannot_be_imported_is_left_to_the_step(tmp_path: Path) ->
 
 def test_import_seconds_are_known_by_image_and_stay_known() -> None:
     with warm_interpreters({PLAIN: ["json"], TORCH: ["pydoc"]}) as warm:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while len(warm.import_seconds()) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
     seconds = warm.import_seconds()
     assert set(seconds) == {PLAIN, TORCH}
-    assert all(0 < value < 30 for value in seconds.values())
+    assert all(0 < value < 300 for value in seconds.values())
 
 
 def test_a_step_that_waits_starts_its_interpreter_out_of_turn(
@@ -317,7 +317,7 @@ def test_a_step_that_waits_starts_its_interpreter_out_of_turn(
     monkeypatch.chdir(tmp_path)
     with warm_interpreters({PLAIN: ["slow"], OTHER: ["json"]}):
         step = ["/bin/sh", "-ec", command(warm=True, name=1)]
-        assert subprocess.check_output(step, timeout=60) == b"fine\n"
+        assert subprocess.check_output(step, timeout=300) == b"fine\n"
 
 
 def test_the_environment_of_the_run_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

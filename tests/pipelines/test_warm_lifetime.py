@@ -1,6 +1,7 @@
 """Whatever dies first (run, client, server or step), nothing is left over."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ STEP = """
         print(os.getpid(), os.getppid(), child.pid, flush=True)
         time.sleep(600)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it follows soon
         print("interrupted", flush=True)
         raise
 """
@@ -68,7 +70,10 @@ class Run:
         self.folder = Path(self.output.readline().strip())
 
     def wait_for_step(self) -> None:
+        """Until it runs, and its client passes signals on."""
         self.step, self.server, self.child = map(int, self.output.readline().split())
+        client = self.client()
+        wait_until(lambda: catches(client, signal.SIGTERM))
 
     def members(self) -> set[int]:
         """Servers, clients and steps of this run."""
@@ -92,8 +97,15 @@ class Run:
         wait_until(lambda: not self.folder.exists())
 
 
+def catches(process: int, number: int) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{process}/status").read_text()
+    (caught,) = re.findall(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)
@@ -102,12 +114,14 @@ def wait_until(condition: Any) -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     run = Run(tmp_path)
-    run.wait_for_step()
-    assert {run.step, run.server} < run.members()
-    yield run
-    run.process.kill()
-    run.process.wait()
-    run.output.close()
+    try:
+        run.wait_for_step()
+        assert {run.step, run.server} < run.members()
+        yield run
+    finally:
+        run.process.kill()
+        run.process.wait()
+        run.output.close()
 
 
 def test_a_killed_run_takes_servers_clients_steps_and_their_children_along(run: Run) -> None:
@@ -171,13 +185,15 @@ def test_what_a_step_leaves_running_goes_on_as_it_does_cold(
 
     (tmp_path / "program.py").write_text(
         "import subprocess\n"
-        "subprocess.Popen('sleep 0.5; touch done', shell=True, stdout=subprocess.DEVNULL)\n"
+        "left = 'until [ -e go ]; do sleep 0.05; done; touch done'\n"
+        "subprocess.Popen(left, shell=True, stdout=subprocess.DEVNULL)\n"
     )
     with warm_interpreters({"python-plain": []}):
         folder = os.environ["KUBEDISTILL_WARM"]
         step = [sys.executable, "-I", "-S", f"{folder}/client.py", f"{folder}/0", "-m", "program"]
-        subprocess.check_call(step, cwd=tmp_path)
+        subprocess.check_call(step, cwd=tmp_path, timeout=120)
         assert not (tmp_path / "done").exists()
+        (tmp_path / "go").touch()
         wait_until((tmp_path / "done").exists)
 
 

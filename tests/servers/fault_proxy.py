@@ -82,6 +82,7 @@ class FaultProxy:
         self._in_progress = 0
         self._changed = threading.Condition()
         self._closing = threading.Event()
+        self._released = threading.Event()
         self._server = _Server((HOST, 0), self)
 
     @property
@@ -117,6 +118,7 @@ class FaultProxy:
             lasting: whether all later calls are broken too, until :meth:`heal`.
             announce: called when the next call is the one, and the one before it has no answer yet.
         """
+        self._released.clear()
         with self._changed:
             self._plan = _Plan(fault, at, lasting, announce)
             self._plan.arrived(0)
@@ -133,6 +135,10 @@ class FaultProxy:
         with self._changed:
             self._plan = None
 
+    def release(self) -> None:
+        """Let the slow calls reach the server now."""
+        self._released.set()
+
     def wait_until_idle(self, timeout_s: float = 30.0) -> None:
         """Wait for calls that clients have given up and the server may still get.
 
@@ -148,6 +154,7 @@ class FaultProxy:
 
     def _close(self) -> None:
         self._closing.set()
+        self._released.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -244,9 +251,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.ERROR:
             self._send_failure()
             return
-        if fault is Fault.SLOW and proxy._closing.wait(proxy._delay_s):
-            self._hang_up()
-            return
+        if fault is Fault.SLOW:
+            proxy._released.wait(proxy._delay_s)
+            if proxy._closing.is_set():
+                self._hang_up()
+                return
         try:
             answer = proxy._forward(self, body)
         except (OSError, HTTPException):

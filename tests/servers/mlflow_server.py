@@ -122,7 +122,6 @@ def mlflow_server(
         folder,
         lambda: is_healthy(uri),
         env=environment(**settings),
-        timeout_s=180,
     ) as server:
         yield MlflowServer(uri, folder, server.pid, server.seconds, administrator, artifacts)
 

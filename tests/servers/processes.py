@@ -19,8 +19,11 @@ _PORTS = range(20_000, 32_000)
 it is found free and the moment the server binds it."""
 _POLL_S = 0.05
 _STOP_S = 10.0
+_KILLED_S = 60.0
 _LOG_TAIL_LINES = 30
 _FOREIGN = ("AWS_", "MLFLOW_", "PG")
+_claims: list[socket.socket] = []
+"""Of ports, kept for as long as this process lives."""
 
 
 class ServerFailed(Exception):  # noqa: N818 - reads as an event
@@ -53,10 +56,11 @@ class Running:
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct ports of loopback that nobody listens on."""
+    """Distinct ports of loopback that nobody listens on, and that this process alone is given for
+    as long as it lives."""
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
-        if _is_free(port):
+        if _reserve(port) and _is_free(port):
             found.append(port)
         if len(found) == count:
             return found
@@ -78,7 +82,7 @@ def running(
     env: dict[str, str] | None = None,
     account: Account | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
-    timeout_s: float = 60.0,
+    timeout_s: float = 180.0,
 ) -> Iterator[Running]:
     """Run a server for the block, from when it is ready.
 
@@ -128,6 +132,19 @@ def _is_below(path: Path, folder: Path) -> bool:
     return Path(str(path).removesuffix(" (deleted)")).is_relative_to(folder.resolve())
 
 
+def _reserve(port: int) -> bool:
+    """Whether it is ours from now on, and was nobody's: a name that Linux gives to one socket at a
+    time, and takes back when its process ends."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0kubedistill-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
@@ -164,8 +181,8 @@ def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None
         process.wait(_STOP_S)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(_STOP_S)
-    deadline = time.monotonic() + _STOP_S
+    process.wait(_KILLED_S)
+    deadline = time.monotonic() + _KILLED_S
     while (left := _members(process.pid)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     if left:

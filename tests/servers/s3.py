@@ -92,6 +92,17 @@ class S3:
         listed = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
+    def unfinished_parts(self) -> int:
+        """Parts of uploads that nobody completed or aborted. One whose start was told to nobody has
+        none, and costs nothing."""
+        client, bucket = self.client, self.bucket
+        uploads = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+        listed = [
+            client.list_parts(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            for upload in uploads
+        ]
+        return sum(len(parts.get("Parts", [])) for parts in listed)
+
     def is_ready(self) -> bool:
         """Whether an object can be kept, which is seconds after the server first answers."""
         client = self.client

@@ -1,5 +1,6 @@
 """Servers for tests: they start, do their work, and leave nothing behind."""
 
+import subprocess
 import sys
 import textwrap
 import time
@@ -20,6 +21,7 @@ from tests.servers.processes import ServerFailed, free_ports, processes_in, runn
 from tests.servers.s3 import S3
 from tests.servers.s3 import s3 as run_s3
 
+ROOT = Path(__file__).parents[2]
 FAMILY = """
     import pathlib, subprocess, sys, time
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -39,6 +41,18 @@ def python(*code: str) -> list[str]:
 
 def test_free_ports_are_distinct():
     assert len(set(free_ports(50))) == 50
+
+
+def test_free_port_is_given_to_no_other_process_while_this_one_lives():
+    (port,) = free_ports(1)
+    code = f"""
+        from tests.servers import processes
+        processes._PORTS = range({port}, {port + 1})
+        processes.free_ports(1)
+    """
+    done = subprocess.run(python(code), cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert "ServerFailed: no 1 free ports" in done.stderr
 
 
 def test_process_and_its_children_end_with_the_block(tmp_path):
@@ -77,9 +91,15 @@ def test_process_that_ends_before_it_is_ready_is_an_error_with_its_log(tmp_path)
 
 
 def test_process_that_is_never_ready_is_an_error_with_its_log(tmp_path):
+    def listens_in_vain() -> bool:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return False
+
     with (
         pytest.raises(ServerFailed, match=r"(?s)not ready in time.*listening"),
-        running(python(FAMILY), tmp_path, lambda: False, timeout_s=2.0),
+        running(python(FAMILY), tmp_path, listens_in_vain, timeout_s=0),
     ):
         pass
 
@@ -105,13 +125,14 @@ def test_postgres_refuses_a_wrong_password(postgres: Postgres):
         psycopg2.connect(f"postgresql://kubedistill:wrong@127.0.0.1:{postgres.port}/postgres")
 
 
-def test_postgres_leaves_nothing_behind_though_a_client_is_still_connected():
+def test_postgres_leaves_nothing_behind_though_a_client_is_still_connected(monkeypatch):
+    monkeypatch.setattr(processes_module, "_STOP_S", 60)
     with run_postgres() as cluster:
         client = psycopg2.connect(cluster.create_database("one").replace("+psycopg2", ""))
         assert processes_in(cluster.folder)
         started = time.monotonic()
 
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
     assert processes_in(cluster.folder) == []
     assert not cluster.folder.exists()
     client.close()

@@ -12,7 +12,6 @@ from components.shared.storage import Damaged, Storage, join, local_copy, open_s
 from components.shared.storage.s3_reading import FIRST_BLOCK
 from components.shared.storage.s3_writing import PART
 from tests.servers.fault_proxy import Fault, FaultProxy
-from tests.servers.s3 import S3
 
 BLOCKS = os.urandom(20 * FIRST_BLOCK)
 PARTS = os.urandom(PART + 1)
@@ -60,20 +59,6 @@ def storage(proxy: FaultProxy, s3_root: str) -> Storage:
     return storage
 
 
-def unfinished_parts(server: S3) -> int:
-    """An upload whose start was told to nobody has no parts, and costs nothing."""
-    client = server.client
-    uploads = client.list_multipart_uploads(Bucket=server.bucket).get("Uploads", [])
-    return sum(
-        len(
-            client.list_parts(
-                Bucket=server.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-            ).get("Parts", [])
-        )
-        for upload in uploads
-    )
-
-
 @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.ERROR, Fault.LOST, Fault.CUT])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_fault_at_any_call_does_not_change_the_outcome(storage, proxy, s3, name, fault):
@@ -93,7 +78,7 @@ def test_fault_at_any_call_does_not_change_the_outcome(storage, proxy, s3, name,
             assert storage.read(new) == content
             storage.delete(new)
     assert at > 1
-    assert unfinished_parts(s3) == 0
+    assert s3.unfinished_parts() == 0
 
 
 def test_byte_that_is_flipped_on_its_way_is_read_again(storage, proxy):

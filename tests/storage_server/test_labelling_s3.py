@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,23 @@ def content(storage: str) -> dict[str, bytes]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def stopped_amidst(warm: WarmLabelling, process: int, storage: str, shards: int) -> bool:
+    """Stop a labelling when it has written so many shards; false where it was quicker, and ends."""
+    root = open_storage(storage)
+    wait_until(lambda: len(list(root.list())) >= shards)
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGSTOP)
+        if MANIFEST not in content(storage):
+            return True
+        os.kill(process, signal.SIGCONT)
+    assert warm.wait(process) == 0
+    return False
 
 
 def opened(prepared: Prepared, artifact: Path) -> SoftLabels:
@@ -65,19 +79,21 @@ def test_server_that_is_killed_and_started_again_costs_nothing_but_time(
     undisturbed: dict[str, bytes],
     tmp_path: Path,
 ) -> None:
-    storage = f"{service.server.uri}/outage"
-    process = warm.start(
-        "generate_soft_labels", *prepared.arguments, SECTION, storage, tmp_path / "artifact"
-    )
-    wait_until(lambda: len(service.server.keys("outage/")) >= 3)
+    for number in range(1, 6):
+        storage = f"{service.server.uri}/outage-{number}"
+        arguments = (*prepared.arguments, SECTION, storage, tmp_path / f"artifact-{number}")
+        process = warm.start("generate_soft_labels", *arguments)
+        if stopped_amidst(warm, process, storage, 3):
+            break
     service.kill()
+    os.kill(process, signal.SIGCONT)
     time.sleep(2)
     service.start()
     assert warm.wait(process) == 0
     assert content(storage) == undisturbed
     log = (tmp_path / "steps.log").read_text()
     assert '"event": "storage_outage"' in log
-    assert log.count('"rows": 20000, "shards": 40') == 1, "no row was labelled twice"
+    assert log.count('"rows": 20000, "shards": 40') == number, "no row was labelled twice"
 
 
 def test_labelling_killed_while_it_writes_to_s3_is_continued(
@@ -87,17 +103,24 @@ def test_labelling_killed_while_it_writes_to_s3_is_continued(
     undisturbed: dict[str, bytes],
     tmp_path: Path,
 ) -> None:
-    storage = f"{service.server.uri}/killed"
-    arguments = ("generate_soft_labels", *prepared.arguments, SECTION, storage)
-    for shards in (3, 9, 20):
-        process = warm.start(*arguments, tmp_path / "artifact")
-        wait_until(lambda shards=shards: len(service.server.keys("killed/")) >= shards)
-        os.kill(process, signal.SIGKILL)
-        assert warm.wait(process) == -signal.SIGKILL
-        found = content(storage)
-        assert found.items() <= undisturbed.items()
-        assert MANIFEST not in found
-    assert warm.run(*arguments, tmp_path / "artifact") == 0
+    for number in range(1, 6):
+        storage = f"{service.server.uri}/killed-{number}"
+        arguments = (*prepared.arguments, SECTION, storage, tmp_path / f"artifact-{number}")
+        killed = []
+        for shards in (3, 9, 20):
+            process = warm.start("generate_soft_labels", *arguments)
+            if not stopped_amidst(warm, process, storage, shards):
+                break
+            os.kill(process, signal.SIGKILL)
+            assert warm.wait(process) == -signal.SIGKILL
+            found = content(storage)
+            assert found.items() <= undisturbed.items()
+            assert MANIFEST not in found
+            killed.append(shards)
+        if len(killed) == 3:
+            break
+    assert killed == [3, 9, 20]
+    assert warm.run("generate_soft_labels", *arguments) == 0
     assert content(storage) == undisturbed
 
 

@@ -16,14 +16,12 @@ import pytest
 from components.data_validation.builtin import write_builtin
 from components.shared.events import parse_event
 from components.shared.storage import Storage, join, open_storage
-from components.shared.storage.patience import FIRST_CALL_PATIENCE_S
 from tests.command_line import DIGITS, SHORT
 from tests.servers.mlflow_server import MlflowServer
 from tests.servers.s3 import S3, S3Service
 
-SOON_S = FIRST_CALL_PATIENCE_S
-"""From the start of a step to its error: what cannot be answered would be asked for again for
-longer, and libraries are imported before it, which takes what it takes on a busy machine."""
+LONG = "teacher.training.steps=600"
+"""A training that takes long enough to be met in the middle."""
 
 
 class Cluster:
@@ -61,15 +59,12 @@ class Cluster:
     def run(self, *overrides: str, data: str = "data") -> tuple[int, str]:
         """Exit status, and what was printed."""
         process = self.start(*overrides, data=data)
-        printed, _ = process.communicate(timeout=300)
+        printed, _ = process.communicate(timeout=600)
         return process.returncode, printed
 
-    def seconds_to_the_error(self) -> float:
-        """That the step took which failed in the last run."""
-        (error,) = self.events("error")
-        (started,) = (one for one in self.events("started") if one["step"] == error["step"])
-        seconds: float = error["time"] - started["time"]
-        return seconds
+    @property
+    def has_checkpoints(self) -> bool:
+        return any(self.storage.list("checkpoints/"))
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -106,7 +101,7 @@ def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """Digests of the bundles of a run on folders, without S3 and without faults."""
     folder = tmp_path_factory.mktemp("undisturbed")
     run = Cluster(folder, str(shards.parent), {**os.environ, "MLFLOW_TRACKING_URI": ""})
-    status, printed = run.run()
+    status, printed = run.run(LONG)
     assert status == 0, printed
     return run.bundles
 
@@ -137,14 +132,13 @@ def cluster(
     return put(shards, s3_root, tmp_path, s3.environment | mlflow_with_auth_and_s3.environment)
 
 
-def wait_for(cluster: Cluster, prefix: str, process: "subprocess.Popen[str]") -> None:
-    """Until there is an object of this prefix in the storage."""
-    deadline = time.monotonic() + 120
+def wait_for_checkpoint(cluster: Cluster, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
-        if any(entry.name.startswith(prefix) for entry in cluster.storage.list()):
+        if cluster.has_checkpoints:
             return
         time.sleep(0.05)
-    raise AssertionError(f"no object {prefix}… was written")
+    raise AssertionError("no checkpoint was written")
 
 
 def test_everything_is_in_s3_and_labels_are_paid_for_once(cluster: Cluster, s3: S3) -> None:
@@ -167,13 +161,16 @@ def test_everything_is_in_s3_and_labels_are_paid_for_once(cluster: Cluster, s3: 
 
 
 def test_a_killed_run_goes_on_where_it_was(cluster: Cluster, undisturbed: dict[str, str]) -> None:
-    process = cluster.start()
-    wait_for(cluster, "checkpoints/", process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    for _ in range(3):
+        process = cluster.start(LONG)
+        wait_for_checkpoint(cluster, process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        if cluster.has_checkpoints:  # else the training ended before the kill
+            break
 
-    status, printed = cluster.run()
+    status, printed = cluster.run(LONG)
 
     assert status == 0, printed
     assert cluster.events("resumed")
@@ -186,12 +183,12 @@ def test_a_server_that_is_killed_during_training_costs_nothing_but_time(
     root = f"{service.server.uri}/training"
     environment = {**service.server.environment, "MLFLOW_TRACKING_URI": ""}
     cluster = put(shards, root, tmp_path, environment)
-    process = cluster.start()
-    wait_for(cluster, "checkpoints/", process)
+    process = cluster.start(LONG)
+    wait_for_checkpoint(cluster, process)
     service.kill()
     time.sleep(3)
     service.start()
-    printed, _ = process.communicate(timeout=200)
+    printed, _ = process.communicate(timeout=600)
 
     assert process.returncode == 0, printed
     assert cluster.bundles == undisturbed
@@ -212,14 +209,14 @@ def test_wrong_credentials_are_said_at_once(
     assert status == 2
     assert said in printed
     assert "Traceback" not in printed
-    assert cluster.seconds_to_the_error() < SOON_S
+    assert cluster.events("storage_outage") == [], "it was asked again"
 
 
 def test_a_bucket_that_does_not_exist_is_said_at_once(cluster: Cluster) -> None:
     status, printed = cluster.run("data.uri=s3://no-such-bucket/data")
     assert status == 2
     assert "no-such-bucket" in printed
-    assert cluster.seconds_to_the_error() < SOON_S
+    assert cluster.events("storage_outage") == [], "it was asked again"
 
 
 def test_a_bucket_that_turns_read_only_is_said_where_it_is_written_to(
@@ -227,9 +224,9 @@ def test_a_bucket_that_turns_read_only_is_said_where_it_is_written_to(
 ) -> None:
     process = cluster.start()
     try:
-        wait_for(cluster, "checkpoints/", process)
+        wait_for_checkpoint(cluster, process)
         s3.set_read_only(True)
-        printed, _ = process.communicate(timeout=120)
+        printed, _ = process.communicate(timeout=600)
     finally:
         s3.set_read_only(False)
     assert process.returncode == 2, printed

@@ -33,7 +33,7 @@ def tally(batch_rows: int) -> ComparisonTally:
     return result
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, ROWS + 5))
 def test_sums_equal_one_shot_over_all_rows(batch_rows: int) -> None:
     found = tally(batch_rows)

@@ -89,7 +89,7 @@ def policies(draw: st.DrawFn, *, every_gate: bool = False) -> Gates:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(evaluation=evaluations(), gates=policies())
 def test_same_arguments_give_the_same_decision_and_promotion_means_that_all_passed(
     evaluation: Evaluation, gates: Gates
@@ -150,7 +150,7 @@ def improved(draw: st.DrawFn, model: Made, what: str) -> Made:
 @pytest.mark.parametrize(
     "what", ["rows", "slice", "segment", "latency", "size", "memory", *HIGHER, *LOWER]
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_one_better_measurement_never_turns_promote_into_reject(
     what: str, data: st.DataObject
@@ -173,7 +173,7 @@ def not_worse(check: Check, than: float) -> bool:
     return step >= -1e-9
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     evaluation=evaluations(most_candidates=1),
     name=st.sampled_from(["accuracy", *HIGHER, *LOWER]),
@@ -194,7 +194,7 @@ def test_unusable_metric_always_rejects_and_is_named(
 
 
 @given(evaluation=evaluations(), confidence=st.floats(0.6, 0.99))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_empty_policy_is_always_refused(evaluation: Evaluation, confidence: float) -> None:
     with pytest.raises(ValueError, match="at least one gate"):
         decide(evaluation, Gates.model_construct(confidence=confidence))

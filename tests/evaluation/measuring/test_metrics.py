@@ -75,7 +75,7 @@ def test_metrics_equal_those_of_sklearn(classes: int, used: int) -> None:
     assert found["auroc"].value == pytest.approx(expected_area, abs=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rows=st.integers(2, 300),
     classes=st.integers(2, 6),

@@ -60,7 +60,7 @@ def test_area_is_close_to_that_of_sorted_scores(
         assert difference < error
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(FLOATS, st.booleans()), min_size=2, max_size=40))
 def test_area_is_between_0_and_1_with_an_error_that_is_never_0(
     rows: list[tuple[float, bool]],

@@ -89,7 +89,7 @@ def figures(scores: Scores) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shards=st.sampled_from(SHARDS), batch_rows=st.integers(1, ROWS + 50))
 def test_result_does_not_depend_on_batches_or_files(
     layouts: dict[int, Any], models: dict[int, dict[str, Path]], shards: int, batch_rows: int
