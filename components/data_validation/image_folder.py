@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from components.data_validation.locations import writable
 from components.shared.errors import UserError
-from components.shared.images_codec import MODES
+from components.shared.images_codec import MODES, is_deep
 from components.shared.recipe import DataSpec, ImageInput
 from components.shared.storage.local import reported
 
@@ -99,7 +99,7 @@ def _decode(path: Path, spec: ImageInput) -> np.ndarray:
     channels, height, width = spec.size
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
+            if is_deep(image):
                 raise UserError(
                     f"{path}: has more than 8 bits a channel; convert it, or store the values as "
                     "lists of numbers in Parquet"

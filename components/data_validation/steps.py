@@ -1,6 +1,6 @@
 """The steps of this folder, free of KFP.
 
-Each function imports its own libraries: Great Expectations takes seconds, and only one needs it.
+Each function imports its own libraries: Great Expectations takes seconds, and few need it.
 """
 
 from pathlib import Path

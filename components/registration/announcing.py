@@ -6,6 +6,7 @@ namespace, which gets an event.
 Neither can undo a move. What fails is said, and tried again by the next command or run.
 """
 
+import itertools
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from components.registration.hooks.kserve import Served, inference_service, stor
 from components.registration.hooks.kubernetes_event import Pod, own_pod, write_event
 from components.registration.hooks.outbox import dispatch, enrol
 from components.registration.hooks.webhook import Delivery, check_hooks, deliver
+from components.registration.outages import explain, is_outage
 from components.registration.promotion.ledger import Ledger, View
 from components.registration.promotion.moves import Entry
 from components.registration.submission import Submission
@@ -40,6 +42,8 @@ from components.shared.recipe import RegistrySpec, parse_section
 from components.shared.recipe.hooks import WebhookSpec
 
 _CURSOR = "kubedistill.delivered"
+_MOST_RECIPES = 10
+"""Versions whose recipes are looked at."""
 RECIPE = "recipe.yaml"
 """As a run's MLflow run has it."""
 SERVICE_FILE = "inference-service.yaml"
@@ -86,14 +90,12 @@ class Announcer:
         if self.registry.kserve is not None:
             storage_uri(self.registry.kserve, run.info.artifact_uri)
 
-    def listen(self) -> None:
+    def listen(self, view: View) -> None:
         """Before a command moves anything: receivers that are new are told of what it does.
 
         What is written down, and not settled yet, may be what the command completes.
         """
-        view = self.ledger.read()
-        if view is not None:
-            self._enrol(view, view.settled)
+        self._enrol(view, view.settled)
 
     def follow_up(self) -> list[str]:
         """Tell receivers what they have not been told, and let KServe serve the champion.
@@ -235,11 +237,16 @@ def recorded_registry(client: MlflowClient, registry: RegistrySpec, view: View) 
         view: the history, which has the recipes' digests.
     """
     problems: list[str] = []
-    for version, digest in _recipes(view).items():
+    for version, digest in itertools.islice(_recipes(view).items(), _MOST_RECIPES):
         try:
             recorded = _recipe_section(client, registry.model, version, digest)
         except UserError as error:
             problems.append(str(error))
+            continue
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            problems.append(f"the recipe of version {version} cannot be read: {explain(error)}")
             continue
         named = {"model": registry.model, "alias": registry.alias}
         return Recorded(recorded.model_copy(update=named), version, next(iter(problems), None))

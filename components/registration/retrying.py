@@ -103,7 +103,7 @@ def _find_or_create(find: Callable[[], T | None], create: Callable[[], T]) -> T:
         except MlflowException as error:
             if not is_unanswered(error):
                 raise
-            late = wait_for(find)
+            late = _wait_for(find, _settling_s())
             if late is None:
                 raise Unanswered(str(error)) from error
             return late
@@ -116,31 +116,33 @@ def _write(
     write: Callable[[], object], shows: Callable[[], bool], check: Callable[[], None]
 ) -> None:
     check()
-    try:
-        with single_attempt():
-            write()
-    except MlflowException as error:
-        unanswered = is_unanswered(error)
-        if not (unanswered or is_cut(error)):
+    with single_attempt():
+        try:
+            _write_and_wait(write, shows)
+        except KeyboardInterrupt:
+            logger.warning(
+                "interrupted while MLflow was written to: waiting for up to %g s, so that no "
+                "request arrives once the lock is given back; interrupt again to leave at once",
+                _settling_s(),
+            )
+            _wait_for(shows, _settling_s())
             raise
-        if wait_for(shows):
-            return
-        if unanswered:
-            raise Unanswered(str(error)) from error
-        raise
-    except KeyboardInterrupt:
-        logger.warning(
-            "interrupted while MLflow was written to: waiting for the request for up to %g s, so "
-            "that it does not arrive once the lock is given back; interrupt again to leave at once",
-            _settling_s(),
-        )
-        wait_for(shows)
-        raise
 
 
-def wait_for(find: Callable[[], T | None]) -> T | None:
+def _write_and_wait(write: Callable[[], object], shows: Callable[[], bool]) -> None:
+    try:
+        write()
+    except MlflowException as error:
+        if is_unanswered(error):
+            if not _wait_for(shows, _settling_s()):
+                raise Unanswered(str(error)) from error
+        elif not (is_cut(error) and _wait_for(shows, _SHORTEST_SETTLING_S)):
+            raise
+
+
+def _wait_for(find: Callable[[], T | None], settling_s: float) -> T | None:
     """What a request makes that got no answer, if it turns up in time."""
-    deadline = time.monotonic() + _settling_s()
+    deadline = time.monotonic() + settling_s
     while time.monotonic() < deadline:
         with suppress(MlflowException):
             found = find()

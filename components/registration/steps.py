@@ -130,7 +130,7 @@ def _announcer(client: MlflowClient, store: Store, registry: RegistrySpec) -> An
 
 
 def _prepare(announcer: Announcer, submission: Submission, run: Run) -> None:
-    """A run that will move nothing writes nothing to the registry either."""
+    """A run that will move nothing enrols no receivers here."""
     moves = submission.decision.verdict == "promote" and submission.registry.promotion != "dry_run"
     if moves:
         announcer.prepare(run, submission.run_id)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ import pyarrow as pa
 from components.shared.encoding.faults import BadValue
 from components.shared.encoding.lists import read_lists
 from components.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MODES = {1: "L", 3: "RGB"}
 """Pillow's mode by number of channels."""
@@ -73,6 +77,11 @@ def _decode_some(column: pa.ChunkedArray, images: npt.NDArray[np.float32], start
         images[row] = _decode(value, images.shape[1:], row)
 
 
+def is_deep(image: "Image.Image") -> bool:
+    """Whether it has more than 8 bits a channel, of which Pillow would cut off the upper values."""
+    return image.mode.startswith(("I", "F"))
+
+
 def _decode(value: bytes | None, shape: tuple[int, ...], row: int) -> Pixels:
     """One image, shape (channels, height, width)."""
     from PIL import Image
@@ -80,7 +89,7 @@ def _decode(value: bytes | None, shape: tuple[int, ...], row: int) -> Pixels:
     channels, height, width = shape
     try:
         with Image.open(io.BytesIO(value or b"")) as image:
-            if image.mode.startswith(("I", "F")):
+            if is_deep(image):
                 raise BadValue(
                     "image",
                     row,

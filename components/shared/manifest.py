@@ -78,7 +78,8 @@ class DatasetManifest(BaseModel):
     slices: list[str] = []
     """Columns by whose values the evaluation is broken down."""
     sensitive: list[str] = later([])
-    """Columns of which no value may be in a message; the recipe's ``validation`` names them."""
+    """Columns of which no value may be in a message about a row that cannot be read or labelled;
+    the recipe's ``validation`` names them."""
     shards: list[Shard]
     assignment: Shard | None
     """Parquet with one ``split`` value a row, in the order of the shards; null where the data have

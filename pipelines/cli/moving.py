@@ -129,7 +129,7 @@ def _followed(
     recorded = _hooks(model, chosen)
     registry = recorded.registry or model.registry
     announcer = Announcer(model.client, model.ledger, registry, model.public_uri)
-    announcer.listen()
+    announcer.listen(model.view)
     done = _only(model, move)
     if recorded.problem and recorded.registry:
         say(f"{recorded.problem}: followed is that of version {recorded.version}", style="yellow")

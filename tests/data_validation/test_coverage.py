@@ -39,6 +39,17 @@ def test_copies_in_the_pool_change_nothing():
     assert once.share == pytest.approx(0.21, abs=0.03)
 
 
+def test_few_distant_rows_of_a_pool_of_counts_do_not_hide_what_is_not_covered():
+    """Of counts most rows are copies, and a few that lie apart are many of those that differ."""
+    generator = np.random.default_rng(0)
+    counts = generator.poisson(3, size=(3500, 2)).astype(np.float32)
+    pool, test = np.zeros((2000, 4), np.float32), np.zeros((1500, 4), np.float32)
+    pool[:, :2], test[:, :2] = counts[:2000], counts[2000:]
+    pool[:10, :2] += 40 * np.arange(1, 11, dtype=np.float32)[:, None]
+    test[:500, :2] += 15
+    assert coverage(pool, test, SPEC, 4).share == pytest.approx(1 / 3, abs=0.03)
+
+
 def test_pool_of_one_row_in_many_copies_covers_that_row_alone():
     pool = np.repeat(rows(1, 0), 60, axis=0)
     assert coverage(pool, np.concatenate([pool[:30], rows(30, 1)]), SPEC, 4).uncovered == 30

@@ -325,7 +325,7 @@ def test_data_set_that_is_gone_cannot_say_what_a_model_knows(
 ) -> None:
     (tmp_path / "training" / "data.parquet").unlink()
     found = collect(arrived(6))
-    assert all("cannot be resolved any more" in known.why_unknown for known in found.known)
+    assert all("cannot be had any more" in known.why_unknown for known in found.known)
 
 
 def test_repeated_ids_count_once(collect: Callable[..., FreshRows], tmp_path: Path) -> None:

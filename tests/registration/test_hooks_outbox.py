@@ -72,7 +72,7 @@ def test_failure_stops_a_webhook_and_the_next_command_goes_on_from_there(receive
     assert second.cursors == {hook_key(webhook): LAST}
 
 
-@pytest.mark.parametrize("refusal", [400, 413, 422])
+@pytest.mark.parametrize("refusal", [402, 413, 422])
 def test_event_that_the_receiver_refuses_keeps_no_later_one_from_it(receiver, webhook, refusal):
     receiver.answers = [204, refusal]
 

@@ -97,6 +97,13 @@ def test_what_a_person_accepted_cannot_be_changed_afterwards():
             verify([*changed, accepted], 4)
 
 
+def test_acceptance_that_was_not_confirmed_yet_counts():
+    first, second, third = chain(["1", "2", "3"])
+    edited = Entry.of(third.move.model_copy(update={"reason": "it was cheaper"}))
+
+    verify([first, second, edited, Entry.of(acceptance([first, second, edited]))], 3, third.digest)
+
+
 def test_after_a_person_accepted_it_only_later_damage_counts():
     first, second, third = chain(["1", "2", "3"])
     accepted = acceptance([first, third])

@@ -270,6 +270,27 @@ def test_champion_that_was_moved_back_by_hand_stays_there_though_the_move_was_no
     assert view.took_over_from("1") == "2"
 
 
+def test_rejection_stands_though_the_champion_was_moved_by_hand_before_it_was_confirmed(
+    alias, monkeypatch
+):
+    alias.promote("1")
+    challenger = Subject("2", compared_with="1")
+    with alias.session() as session:
+        session.register(challenger, "passed")
+        session.challenge(challenger, "passed")
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "delete_registered_model_alias", _die)
+        with pytest.raises(Died), alias.session() as session:
+            session.reject(challenger, "looks wrong")
+    alias.client.set_registered_model_alias(MODEL, "champion", "3")
+
+    view = settled_view(alias.ledger, alias.lock)
+
+    assert alias.actions[-2:] == [("reject", "1"), ("external", "3")]
+    assert view.standing.states["2"] == "rejected"
+    assert "challenger" not in alias.aliases
+
+
 def test_promotion_that_never_took_effect_is_in_no_line_of_succession(alias, monkeypatch):
     alias.promote("1")
     with monkeypatch.context() as patch:

@@ -194,6 +194,16 @@ def test_object_that_never_matches_its_checksum_is_damaged_and_no_outage(
     assert error.type is expected
 
 
+def test_object_that_does_not_match_its_checksum_twice_is_not_waited_for(storage, s3, monkeypatch):
+    with fault_proxy(s3.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.uri)
+        proxy.inject(Fault.FLIP, at=1, lasting=True)
+        with pytest.raises(Damaged, match="there: "):
+            storage.read("there")
+
+        assert len(proxy.calls) == 2
+
+
 @pytest.mark.parametrize("change", ["replace", "delete"])
 def test_object_that_is_replaced_while_it_is_read_is_an_error_and_never_a_mixture(storage, change):
     size = 16 * FIRST_BLOCK

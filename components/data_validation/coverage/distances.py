@@ -48,8 +48,8 @@ def coverage(pool: Matrix, test: Matrix, spec: InputSpec, figures: int) -> Cover
     """Judge by distances to the nearest row of the pool, in standardised features.
 
     A test row is not covered where it is farther from its nearest pool row than 99 % of the pool
-    rows are from theirs; one percent of the test rows are, where both are drawn alike. Equal rows
-    of the pool count as one there, since copies say nothing about how far apart rows lie.
+    rows are from theirs; one percent of the test rows are, where both are drawn alike. Theirs is
+    the nearest that is not equal: copies say nothing about how far apart rows lie.
 
     Args:
         pool: labelled and unlabelled rows as :func:`scan.described.describe` has them.
@@ -68,21 +68,20 @@ def coverage(pool: Matrix, test: Matrix, spec: InputSpec, figures: int) -> Cover
     else:
         pool, test = pool[:, figures:], test[:, figures:]
     pool, test = _standardised(pool, test)
-    limit = _usual_distance(np.unique(pool, axis=0))
+    limit = _usual_distance(pool)
     # A little more, for what rounding does to distances of nearly equal rows.
     uncovered = _nearest(test, pool) > limit * (1 + 1e-4) + 1e-6
     return Coverage(len(pool), len(test), int(uncovered.sum()))
 
 
 def _usual_distance(pool: Matrix) -> float:
-    """Squared distance to the nearest other row that 99 % of the rows do not exceed.
-
-    Args:
-        pool: rows, all of them different.
-    """
-    if len(pool) == 1:
+    """Squared distance to the nearest row that is not equal, which 99 % of the rows do not
+    exceed."""
+    different, copies = np.unique(pool, axis=0, return_counts=True)
+    if len(different) == 1:
         return 0.0
-    return float(np.quantile(_nearest(pool, pool, themselves=True), _QUANTILE))
+    distances = _nearest(different, different, themselves=True)
+    return float(np.quantile(np.repeat(distances, copies), _QUANTILE))
 
 
 def _spread(rows: Matrix, most: int) -> Matrix:

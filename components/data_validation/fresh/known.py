@@ -52,9 +52,7 @@ def _ids(model: RegisteredModel) -> pa.Array:
             folder = checked_data(data, limits, Path(name))
         except UserError as error:
             reason = " ".join(str(error).split())
-            raise UnknownRowsError(
-                f"its data set cannot be resolved any more ({reason})"
-            ) from error
+            raise UnknownRowsError(f"its data set cannot be had any more ({reason})") from error
         manifest = Dataset.open(folder).manifest
         if manifest.digest != digest:
             raise UnknownRowsError(

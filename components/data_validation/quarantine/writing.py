@@ -82,7 +82,7 @@ def _free_name(name: str, names: list[str]) -> str:
 
 
 def write_checked(
-    dataset: Path, taken: Taken, target: Path, sensitive: list[str] | None = None
+    dataset: Path, taken: Taken, target: Path, sensitive: list[str]
 ) -> DatasetManifest:
     """Write the data set without the rows that are taken out; they are in no split of it.
 
@@ -99,7 +99,7 @@ def write_checked(
         UserError: the disk is full; a shard is gone, damaged, or changed.
         StorageFailed: the disk is broken, or the data are out of reach.
     """
-    manifest = Dataset.open(dataset).manifest.model_copy(update={"sensitive": sensitive or []})
+    manifest = Dataset.open(dataset).manifest.model_copy(update={"sensitive": sensitive})
     with reported(target, "writing"), new_directory(target) as folder:
         for path in [*(shard.path for shard in manifest.shards), *files_of(manifest.input)]:
             _bring(dataset, path, folder)

@@ -24,6 +24,7 @@ _AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 """Besides all of 500 and above."""
 _OF_THE_RECEIVER = frozenset(
     {
+        HTTPStatus.BAD_REQUEST,  # also what receivers answer to a signature that is not theirs
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_FOUND,
@@ -129,8 +130,8 @@ def deliver(
 def refuses_event(status: int) -> bool:
     """Whether an answer turns down the event itself, so that it would be in the way of later ones.
 
-    So do 400, 413 or 422, and all of 400 to 499 but those that are about the receiver, its
-    credentials or the moment: 401, 403, 404, 405, 407, 408, 410 and 429.
+    So do 413 or 422, and all of 400 to 499 but those that are about the receiver, its credentials
+    or the moment: 400, 401, 403, 404, 405, 407, 408, 410 and 429.
     """
     return 400 <= status < 500 and status not in _AGAIN | _OF_THE_RECEIVER
 

@@ -12,7 +12,7 @@ from components.registration.model_version import new_version
 from components.registration.promotion.ledger import Ledger, View
 from components.registration.promotion.moves import Entry, Move
 from components.registration.promotion.session import exclusive
-from components.registration.promotion.states import State
+from components.registration.promotion.states import State, abandoned_by
 from components.registration.promotion.subject import Subject, expect_champion
 from components.registration.store import Store
 from components.registration.submission import Submission
@@ -102,7 +102,7 @@ def _earlier(view: View, submission: Submission) -> Entry | None:
     """The move that an earlier attempt of this run made of this very decision, and that took effect
     or still will."""
     action = "challenge" if submission.registry.promotion == "approval" else "promote"
-    abandoned = {move.abandons for move in view.moves}
+    abandoned = abandoned_by(view.moves)
     return next(
         (
             found

@@ -147,6 +147,11 @@ class Ledger:
             damaged=damaged,
         )
 
+    @property
+    def is_served(self) -> bool:
+        """Whether it is kept by a server, and not in a database on this machine."""
+        return not self._client.tracking_uri.startswith("sqlite:")
+
     def create_model(self) -> None:
         """Make the registered model, unless it is there."""
         try:

@@ -59,7 +59,7 @@ class Writer:
         view, actual = self.view, self.view.aliases.get(self._ledger.alias)
         wanted = view.standing.champion
         half_done = view.last > view.settled and bool(view.entries)
-        moved_since = half_done and actual != wanted and self._took_effect()
+        moved_since = half_done and actual != wanted and self._surely_took_effect()
         if half_done and not moved_since:
             pending = view.entries[-1].move
             untouched = actual in {pending.champion_before, wanted}
@@ -185,12 +185,21 @@ class Writer:
         return True
 
     def _write(self, write: Callable[[], object], shows: Callable[[View], bool]) -> None:
-        """Write while the lock is held."""
-        write_in_turn(write, lambda: shows(_present(self._ledger)), self._hold.check)
+        """Write while the lock is held; a database on this machine has no requests to wait for."""
+        if self._ledger.is_served:
+            write_in_turn(write, lambda: shows(_present(self._ledger)), self._hold.check)
+        else:
+            self._hold.check()
+            write()
 
-    def _took_effect(self) -> bool:
-        """Whether the last move had set its aliases, which only shows where it changes others than
-        the champion's: if that is elsewhere now, somebody has moved it since."""
+    def _surely_took_effect(self) -> bool:
+        """Whether the last move was made, so that an alias elsewhere was moved since.
+
+        One that moves the alias had set it where it had set other aliases. Where it changes none,
+        that cannot be told.
+        """
+        if self.view.entries[-1].move.action not in {"promote", "rollback"}:
+            return True
         before = self._wanted_aliases(standing(self.view.moves[:-1]))
         after = self._wanted_aliases(self.view.standing)
         changed = {name for name in after if after[name] != before[name]} - {self._ledger.alias}

@@ -22,6 +22,8 @@ from components.shared.storage.uris import checked_name, s3_location
 
 PAGE = 1000
 """Objects of one answer to a listing; S3 gives no more."""
+_MISMATCHES = 2
+"""With its checksum, after which an object is taken for damaged."""
 _ONE_REQUEST = 2**23
 """Bytes; a larger object is read range by range, so that a cut costs little."""
 
@@ -49,14 +51,24 @@ class S3Storage:
         """An object, whole and checked against the server's checksum.
 
         Raises:
-            Damaged: its bytes do not match that, however often they are asked for.
+            Damaged: its bytes do not match that, when they are asked for again.
         """
         key = self._key(name)
+        mismatches = 0
 
         def attempt(client: Any) -> bytes | None:
+            nonlocal mismatches
             answer = client.get_object(Bucket=self._bucket.name, Key=key)
             with closing(answer["Body"]) as body:
-                return None if answer["ContentLength"] > _ONE_REQUEST else bytes(body.read())
+                if answer["ContentLength"] > _ONE_REQUEST:
+                    return None
+                try:
+                    return bytes(body.read())
+                except Exception as error:
+                    mismatches += is_damage(error)
+                    if mismatches < _MISMATCHES:
+                        raise
+                    raise Damaged(f"{self._bucket.uri(key)}: {error}") from error
 
         try:
             content = self._bucket.call("reading", key, attempt)

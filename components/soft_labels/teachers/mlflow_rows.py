@@ -89,7 +89,9 @@ def _typed(frame: "pd.DataFrame", types: Mapping[str, Any]) -> "pd.DataFrame":
         try:
             frame = frame.astype({name: kind})
         except (TypeError, ValueError) as error:
-            raise UserError(f"{_WHAT} takes column {name} as {kind}: {error}") from error
+            raise UserError(  # without the reason, which may have values
+                f"{_WHAT} takes column {name} as {kind}, which some of its values cannot be made"
+            ) from error
     return frame
 
 
@@ -100,12 +102,12 @@ def _whole(column: "pd.Series[Any]", kind: np.dtype[Any]) -> npt.NDArray[Any]:
     numbers = pd.to_numeric(column, errors="coerce").to_numpy()
     with np.errstate(invalid="ignore"):
         typed: npt.NDArray[Any] = numbers.astype(kind)
-    if (typed != numbers).any():
+    if (typed != numbers).any() or pd.Series(numbers).nunique() < column.nunique():
         what = "values other than 0 and 1" if kind.kind == "b" else "fractions, numbers too large"
         raise UserError(
             f"{_WHAT} takes column {column.name} as {kind}; the data have {what}, names of "
-            "categories that are no numbers, or gaps: correct them, or log the model with a "
-            "signature that takes them"
+            "categories that are no numbers or the same one, or gaps: correct them, or log the "
+            "model with a signature that takes them"
         )
     return typed
 

@@ -217,7 +217,12 @@ def test_columns_come_by_name_with_their_types_and_categories() -> None:
         RowMaker(infer_signature(frame), TabularInput(columns=["age"]))
 
 
-CATEGORIES = {"flag": ["0", "1"], "pclass": ["3", "1", "2"], "city": ["Bonn", "1"]}
+CATEGORIES = {
+    "flag": ["0", "1"],
+    "pclass": ["3", "1", "2"],
+    "city": ["Bonn", "1"],
+    "code": ["1", "01"],
+}
 TYPED = TabularInput(
     columns=[
         "number",
@@ -261,6 +266,7 @@ def test_column_has_the_type_that_the_model_asks_for(
         ("number", "integer", [0, np.inf], "numbers too large"),
         ("number", "integer", [0, 2.0**40], "numbers too large"),
         ("city", "integer", [1, 0], "names of categories that are no numbers"),
+        ("code", "integer", [0, 1], "or the same one"),
     ],
 )
 def test_value_that_a_type_cannot_hold_is_never_another_value(
