@@ -20,6 +20,7 @@ from components.shared.bundle import (
     Fit,
     Selection,
 )
+from components.shared.errors import UserError
 from components.shared.networks import Classifier
 from components.shared.recipe.models import ModelSpec
 from components.shared.recipe.objectives import shown
@@ -32,7 +33,7 @@ from components.training.following import (
     teachers_choice,
 )
 from components.training.problem import Arm, Problem, Split
-from components.training.searching import Plan, plan_within, search
+from components.training.searching import Plan, default_budget, plan_within, search
 from components.training.selection import (
     Score,
     best_score,
@@ -66,14 +67,14 @@ def train_arm(arm: Arm, problem: Problem) -> Trained:
     """Choose among the arm's candidates on held-out training rows, then train on all rows.
 
     Raises:
-        UserError: training diverged.
+        UserError: training diverged, or there are no labels for the arm that learns from them.
     """
-    size = None
+    size, all_rows = None, None
     if arm == "hard_label":
-        problem = problem.on(problem.rows.labelled())
+        problem, all_rows = _with_labels(problem), len(problem.rows)
     elif arm == "student":
         problem, size = find_size(problem)
-    choice, selection = _choose(arm, problem)
+    choice, selection = _choose(arm, problem, all_rows)
     selection = selection.model_copy(update={"size": size})
     network, curve = train(arm, problem, choice, label=arm, name="final")
     followed = None
@@ -82,9 +83,25 @@ def train_arm(arm: Arm, problem: Problem) -> Trained:
     return Trained(problem.student.model, network, curve, selection, followed)
 
 
-def _choose(arm: Arm, problem: Problem) -> tuple[Choice, Selection]:
-    """What the arm is trained by in the end, and how that came about."""
-    steps = lengths(problem.student.training, len(problem.rows), labels_alone=arm == "hard_label")
+def _with_labels(problem: Problem) -> Problem:
+    """The problem on the rows that have labels.
+
+    Raises:
+        UserError: there are too few to train on some and judge by others.
+    """
+    found = problem.on(problem.rows.labelled())
+    if len(found.rows) < 2:
+        raise UserError(
+            f"the hard-label arm learns from labels alone, of which the training rows have "
+            f"{len(found.rows)}; put at least two rows with a label into the labelled split"
+        )
+    return found
+
+
+def _choose(arm: Arm, problem: Problem, all_rows: int | None) -> tuple[Choice, Selection]:
+    """What the arm is trained by in the end, and how that came about; the hard-label arm is told
+    how many rows the others have."""
+    steps = lengths(problem.student.training, len(problem.rows), all_rows)
     if arm == "student" and problem.distillation.method == "auto":
         return _search(problem, steps)
     candidates = list(map(Choice, steps))
@@ -112,7 +129,8 @@ def _search(problem: Problem, steps: Sequence[int]) -> tuple[Choice, Selection]:
     spec, rows = problem.distillation, problem.rows
     methods = searched(problem.classes, steps[0])
     size = held_out_size(len(rows), spec.holdout)
-    plan = plan_within(spec.budget, len(methods), steps, min(_FOLDS, math.ceil(_JUDGED / size)))
+    budget = spec.budget or default_budget(len(methods), steps)
+    plan = plan_within(budget, len(methods), steps, min(_FOLDS, math.ceil(_JUDGED / size)))
     if plan.methods == 1 and len(plan.lengths) == 1:
         return methods[0], _alone("student", methods[0])
     generator = torch.Generator().manual_seed(problem.seed)
@@ -161,10 +179,12 @@ def _judge_of(plan: Plan, judged: int) -> str:
             f"{plan.methods} methods for {plan.screening} steps each, the better half for "
             f"{plan.lengths[0]}; "
         )
+    longer = ""
+    if len(plan.lengths) > 1:
+        longer = ", and longer training only where it agrees more by over one"
     return (
         f"agreement with the teacher on {judged} held-out training rows; {halves}"
-        "the first within one standard error of the best, and longer training only where it agrees "
-        "more by over one"
+        f"the first within one standard error of the best{longer}"
     )
 
 

@@ -30,23 +30,26 @@ class Choice:
     weight: float = 1.0
 
 
-def lengths(training: StudentTrainingSpec, rows: int, labels_alone: bool = False) -> list[int]:
+def lengths(training: StudentTrainingSpec, rows: int, of: int | None = None) -> list[int]:
     """Candidate lengths in optimizer steps, shortest first.
 
     They are the recipe's; where it has none, 25 epochs and four times as many, with at least 1,600
     steps for the former and, unless it takes more to see every row once, at most 10,000. Labels
-    alone, which are few, need less: a quarter of these.
+    alone may need less, a quarter; where they are few, they need no more than the former.
 
     Args:
         training: how student and baselines are trained.
         rows: number of training rows.
-        labels_alone: whether the arm learns from labels alone.
+        of: for labels alone, how many rows the other arms have.
     """
     if training.steps is not None:
         return sorted(training.steps)
     epoch = max(1, rows // min(training.batch_size, rows))
     base = max(_FEWEST, min(_EPOCHS * epoch, _MOST), epoch)
-    return [base // _LONGER, base] if labels_alone else [base, _LONGER * base]
+    if of is None:
+        return [base, _LONGER * base]
+    few = _LONGER * rows < of
+    return [base // _LONGER, base] if few else [base // _LONGER, base, _LONGER * base]
 
 
 def settings(distillation: LearningSpec, steps: Sequence[int]) -> list[Choice]:

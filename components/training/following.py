@@ -12,9 +12,9 @@ from components.shared.training.distributed import ranks
 from components.shared.training.rows import Batch, TrainingRows
 from components.training.selection import some
 
-_ROWS = 8192
+_ROWS = 512
 _BYTES = 2**24
-"""What a network judges at once, at most."""
+"""What a network judges at once, at most; its layers may be many times as large as its input."""
 _LOOKED_AT = 4096
 """Rows of a kind that say how the trained network follows its teacher, or a few more."""
 

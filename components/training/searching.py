@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from components.training.choices import Choice
 from components.training.selection import Score, within_one_standard_error
 
+_BUDGET = 30_000
 _SHORTER = 4
 """How much shorter the first trainings are than the shortest length that may be chosen freely."""
 
@@ -47,6 +48,16 @@ class Search:
     tried: list[Choice]
     scores: list[Score]
     chosen: int
+
+
+def default_budget(methods: int, lengths: Sequence[int]) -> int:
+    """30,000 steps, or as many as it takes to try every candidate and every length once.
+
+    Args:
+        methods: number of candidates.
+        lengths: to choose among, shortest first.
+    """
+    return max(_BUDGET, Plan(methods, tuple(lengths), folds=1).steps)
 
 
 def plan_within(budget: int, methods: int, lengths: Sequence[int], folds: int) -> Plan:

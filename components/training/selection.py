@@ -57,10 +57,11 @@ def hold_out(rows: int, share: float, generator: torch.Generator) -> tuple[Tenso
 
     Returns:
         Numbers of rows in random order; where there are more than a million rows, masks of shape
-        (rows,), which take an eighth of the memory, and hold out about the share.
+        (rows,), which take an eighth of the memory, and hold out about the share, at least one row
+        in 256.
     """
     if rows > _MANY:
-        held_out = _random_bytes(rows, generator) < round(256 * share)
+        held_out = _random_bytes(rows, generator) < max(1, round(256 * share))
         return ~held_out, held_out
     order = torch.randperm(rows, generator=generator)
     size = held_out_size(rows, share)

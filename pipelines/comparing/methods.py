@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from components.shared.errors import UserError
 from components.shared.recipe import Recipe
 from components.shared.recipe.objectives import NAMES, NAMES_ALONE
+from components.shared.recipe.teacher import EnsembleTeacher, TrainedTeacher
 
 RECIPE = "recipe"
 """The method that the recipe has, with its settings."""
@@ -62,19 +63,25 @@ def seeds_of(recipe: Recipe, count: int) -> list[int]:
 
 
 def has_own_splits(recipe: Recipe) -> bool:
-    """Whether each seed splits the rows anew: where the recipe splits at random."""
-    return recipe.data.split.by == "random"
+    """Whether each seed splits the rows anew: where the recipe splits at random, and no teacher
+    comes from elsewhere, which may have learned from what would be test rows."""
+    teachers = [recipe.teacher]
+    if isinstance(recipe.teacher, EnsembleTeacher):
+        teachers = [member.teacher for member in recipe.teacher.members]
+    trained_here = all(isinstance(teacher, TrainedTeacher) for teacher in teachers)
+    return recipe.data.split.by == "random" and trained_here
 
 
 def recipe_of_seed(recipe: Recipe, seed: int) -> Recipe:
     """The recipe of one seed.
 
-    Where rows are split at random, the split's seed moves along: figures that differ by the seed of
-    training alone would say nothing of other rows. Drift is not judged, since a comparison looks at
-    no champion. All methods have the network that the recipe names, whatever its search would find.
+    Where seeds have their own splits, the split's seed moves along: figures that differ by the seed
+    of training alone would say nothing of other rows. Drift is not judged, since a comparison looks
+    at no champion. All methods have the network that the recipe names, whatever its search would
+    find.
     """
     data, split = recipe.data, recipe.data.split
-    if split.by == "random":
+    if split.by == "random" and has_own_splits(recipe):
         moved = split.model_copy(update={"seed": split.seed + seed - recipe.seed})
         data = data.model_copy(update={"split": moved})
     validation = recipe.validation.model_copy(update={"drift": None})

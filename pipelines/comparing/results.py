@@ -40,6 +40,9 @@ def compared(
         _of_method(method, [trial for trial in trials if trial.method == method])
         for method in methods
     ]
+    sentences = [_sentence(one) for one in contenders if one.kind == "method"]
+    if not own_splits and len(of_one) > 1:
+        sentences.append("All seeds have the same rows: the intervals are of training alone.")
     return MethodComparison(
         recipe=recipe,
         created=created,
@@ -49,7 +52,7 @@ def compared(
         source=source,
         test_rows=of_one[0].rows,
         contenders=contenders,
-        sentences=[_sentence(one) for one in contenders if one.kind == "method"],
+        sentences=sentences,
         trials=list(trials),
         left_out=list(left_out),
     )
@@ -63,7 +66,7 @@ def _of_arm(arm: ArmName, trials: Sequence[Trial]) -> Contender:
         name=arm,
         kind=arm,
         accuracy=mean_of([trial.accuracy(arm) for trial in trials], CONFIDENCE),
-        gap_recovered=_mean([_gap(trial, arm) for trial in trials]) if other else None,
+        gap_recovered=_gap_recovered(trials, arm) if other else None,
         gain=gain,
         standing=standing(gain) if gain else None,
         agreement=None if arm == "teacher" else _agreement(trials, arm),
@@ -78,7 +81,7 @@ def _of_method(method: str, trials: Sequence[Trial]) -> Contender:
         name=method,
         kind="method",
         accuracy=mean_of([trial.accuracy("student") for trial in trials], CONFIDENCE),
-        gap_recovered=_mean([trial.gap_recovered for trial in trials]),
+        gap_recovered=_gap_recovered(trials, "student"),
         gain=gain,
         standing=standing(gain),
         agreement=_agreement(trials, "student"),
@@ -101,10 +104,15 @@ def _gain(trial: Trial, arm: ArmName) -> float:
     return trial.accuracy(arm) - trial.accuracy("hard_label")
 
 
-def _gap(trial: Trial, arm: ArmName) -> float | None:
-    """Share of the distance from hard-label arm to teacher; null where there is none."""
-    gap = _gain(trial, "teacher")
-    return _gain(trial, arm) / gap if gap > 0 else None
+def _gap_recovered(trials: Sequence[Trial], arm: ArmName) -> Mean | None:
+    """Share of the distance from hard-label arm to teacher; null where one seed has none, or the
+    seeds do not show one: shares of what may be nothing say nothing."""
+    gaps = [_gain(trial, "teacher") for trial in trials]
+    if min(gaps) <= 0 or (len(gaps) > 2 and standing(mean_of(gaps, CONFIDENCE)) != "ahead"):
+        return None
+    return mean_of(
+        [_gain(trial, arm) / gap for trial, gap in zip(trials, gaps, strict=True)], CONFIDENCE
+    )
 
 
 def _agreement(trials: Sequence[Trial], arm: ArmName) -> Mean | None:
@@ -123,9 +131,17 @@ def _sentence(one: Contender) -> str:
         "level": "whether distillation helped is not shown",
         "behind": "distillation made the student worse",
     }
-    if one.gap_recovered is None or one.gain is None or one.standing is None:
-        return f"{one.name}: no gap to close, since the teacher is not ahead of labels alone."
     gap, gain = one.gap_recovered, one.gain
+    if gain is None or one.standing is None:
+        raise ValueError(f"{one.name} is compared with itself")
+    closing = f"{helped[one.standing]}: {points(gain.mean)} over labels alone"
+    if gain.interval is not None:
+        closing += f", {points_interval(gain.interval.lower, gain.interval.upper)}"
+    if gap is None:
+        return (
+            f"{one.name}: no gap to close, since the teacher is not shown to be ahead of labels "
+            f"alone; {closing}."
+        )
     seeds = counted(len(gap.values), "seed")
     recovered = f"{one.name} recovers {percent(gap.mean, 0)} of the gap over {seeds}"
     if gap.interval is not None:
@@ -133,7 +149,4 @@ def _sentence(one: Contender) -> str:
             f" ({level(CONFIDENCE)} interval {percent(gap.interval.lower, 0)} to "
             f"{percent(gap.interval.upper, 0)})"
         )
-    closing = f"{helped[one.standing]}: {points(gain.mean)} over labels alone"
-    if gain.interval is not None:
-        closing += f", {points_interval(gain.interval.lower, gain.interval.upper)}"
     return f"{recovered}; {closing}."

@@ -37,6 +37,10 @@ class WarmLabelling:
         self._process.stdin.flush()
         return self._started.get(timeout=240)
 
+    def is_running(self, pid: int) -> bool:
+        """Whether a process that nobody waited for has not ended."""
+        return self._ended[pid].empty()
+
     def wait(self, pid: int) -> int:
         """The exit status of a process, or minus the signal that killed it."""
         return self._ended[pid].get(timeout=120)

@@ -14,7 +14,13 @@ from components.shared.errors import UserError
 from components.shared.recipe import Recipe, load_recipe
 from components.shared.results import PairedCounts
 from pipelines.cli.comparing import seconds_left
-from pipelines.comparing.methods import METHODS, parse_methods, recipe_of_seed, section_of
+from pipelines.comparing.methods import (
+    METHODS,
+    has_own_splits,
+    parse_methods,
+    recipe_of_seed,
+    section_of,
+)
 from pipelines.comparing.page import render_page
 from pipelines.comparing.records import LeftOut, MethodComparison, Trial
 from pipelines.comparing.results import compared
@@ -47,10 +53,15 @@ def trial(
     )
 
 
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
 def together(trials: list[Trial], *methods: str) -> MethodComparison:
     return compared("digits", "builtin://digits", True, methods, trials, datetime.now(UTC))
 
 
+TRAINED = {"source": "train", "model": {"family": "cnn", "channels": [4]}}
 CONFIDENCES = (0.5, 0.9, 0.95, 0.99)
 QUANTILES = {
     1: (1.0, 6.31375151468, 12.7062047362, 63.6567411629),
@@ -130,6 +141,25 @@ def test_a_teacher_that_is_not_ahead_leaves_no_gap() -> None:
     found = together([trial("kd", seed, 0.95, hard=0.98, teacher=0.97) for seed in (0, 1)], "kd")
     assert found.contender("kd").gap_recovered is None
     assert "no gap to close" in found.sentences[0]
+    assert "distillation made the student worse: \N{MINUS SIGN}3.0 points" in plain(
+        found.sentences[0]
+    )
+
+
+def test_a_gap_that_the_seeds_do_not_show_has_no_shares() -> None:
+    """One of a thousandth among others would be most of their mean."""
+    gaps = (0.001, 0.02, 0.004)
+    trials = [trial("kd", seed, 0.97, hard=0.96, teacher=0.96 + g) for seed, g in enumerate(gaps)]
+    found = together(trials, "kd")
+    assert found.contender("kd").gap_recovered is None
+    assert "distillation helped: +1.0 points" in plain(found.sentences[0])
+
+
+def test_seeds_on_the_same_rows_say_so() -> None:
+    trials = [trial("kd", seed, 0.95) for seed in (0, 1)]
+    found = compared("r", "builtin://r", False, ["kd"], trials, datetime.now(UTC))
+    assert found.sentences[-1].startswith("All seeds have the same rows")
+    assert "same rows" in as_table(found)
 
 
 def test_page_and_table_show_every_method_and_need_nothing_else() -> None:
@@ -199,6 +229,17 @@ def test_several_objectives_are_one_method(digits_recipe: Recipe) -> None:
 def test_wrong_names_are_refused_with_a_suggestion(text: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         parse_methods(text)
+
+
+def test_teacher_from_elsewhere_keeps_the_split_that_it_may_have_learned_from() -> None:
+    bundle = {"source": "bundle", "uri": "/runs/teacher"}
+    recipe = load_recipe(DIGITS, [f"teacher={bundle}"])
+    assert not has_own_splits(recipe)
+    assert recipe_of_seed(recipe, 5).data == recipe.data
+    member = {"teacher": bundle}
+    for members, own in (([member, member], False), ([{"teacher": TRAINED}] * 2, True)):
+        ensemble = {"source": "ensemble", "members": members}
+        assert has_own_splits(load_recipe(DIGITS, [f"teacher={ensemble}"])) == own
 
 
 def test_each_seed_has_its_own_split_and_no_champion() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.shared.recipe.training import StudentTrainingSpec
 from components.training.choices import Choice, lengths, searched
-from components.training.searching import Plan, better, plan_within, search
+from components.training.searching import Plan, better, default_budget, plan_within, search
 from components.training.selection import Score, hold_out, parts_held_out
 
 METHODS = searched(10, 0)
@@ -28,7 +28,8 @@ def test_two_classes_are_searched_without_correlations() -> None:
 def test_lengths_follow_the_rows_unless_the_recipe_has_them() -> None:
     training = StudentTrainingSpec(batch_size=100)
     assert lengths(training, 1000) == [1600, 6400]
-    assert lengths(training, 1000, labels_alone=True) == [400, 1600]
+    assert lengths(training, 1000, of=4001) == [400, 1600]
+    assert lengths(training, 1000, of=4000) == [400, 1600, 6400]
     assert lengths(training, 20_000) == [5000, 20_000]
     assert lengths(training, 200_000) == [10_000, 40_000]
     assert lengths(training, 2_000_000)[0] == 20_000
@@ -111,6 +112,19 @@ def test_folds_are_given_up_first_then_lengths_then_methods() -> None:
     assert plan_within(11_000, 4, [1600, 6400], 2) == Plan(4, (1600,), 1)
     assert plan_within(3000, 4, [1600, 6400], 2) == Plan(2, (1600,), 1)
     assert plan_within(10, 4, [1600, 6400], 2) == Plan(1, (1600,), 1)
+
+
+def test_default_budget_leaves_room_for_every_length_however_many_rows_there_are() -> None:
+    for rows in (1000, 12_000, 1_000_000):
+        steps = lengths(StudentTrainingSpec(), rows)
+        plan = plan_within(default_budget(4, steps), 4, steps, 1)
+        assert plan == Plan(4, tuple(steps), 1)
+    assert default_budget(4, [1600, 6400]) == 30_000
+
+
+def test_rows_are_held_out_however_small_their_share_is() -> None:
+    _, held_out = hold_out(1_000_001, 0.001, torch.Generator().manual_seed(0))
+    assert 3000 < int(held_out.sum()) < 5000
 
 
 def test_every_split_holds_out_other_rows() -> None:

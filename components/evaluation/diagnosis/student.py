@@ -28,8 +28,8 @@ _HELP = Question(
     topic="help",
     title="Did it help?",
     rule=f"A problem where the upper bound of the student's gain over the hard-label arm is below "
-    f"{size(POINT)}; worth a hint where the pseudo-label arm is surely ahead of the student; "
-    "neither where the lower bound of the gain is above 0.",
+    f"{size(POINT)}, and the lower bound not above 0; worth a hint where the pseudo-label arm is "
+    "surely ahead of the student; else not one where that lower bound is above 0.",
     source="Tango, Statistics in Medicine 17 (1998) 891, on the same test rows",
 )
 _CAPACITY = Question(
@@ -73,7 +73,7 @@ def helped(measured: Measured, level: float) -> Finding:
         beside.points("Student minus pseudo-label arm"),
     ]
     simpler = "Take method: pseudo_label, which is simpler, or add it to the candidates."
-    if gain.upper < POINT:
+    if gain.lower <= 0 and gain.upper < POINT:
         return _HELP.answer(
             "problem",
             f"The student is no better than labels alone, or by less than {size(POINT)}: "
@@ -167,7 +167,10 @@ def length(measured: Measured, level: float) -> Finding:
     ]
     longest = chosen.steps == pair.longer.steps
     steps = f"{integer(pair.longer.steps)} steps"
-    more = f"Give student.training.steps longer candidates than {integer(pair.longer.steps)}."
+    more = (
+        f"Give student.training.steps longer candidates than {integer(pair.longer.steps)}, and "
+        "method: auto a budget for them, if it has one."
+    )
     if longest and gain.lower > 0:
         return _LENGTH.answer(
             "problem",

@@ -77,9 +77,10 @@ class LearningSpec(Spec):
     """What the student minimises beside the cross-entropy with the labels. ``auto`` finds it, with
     temperature, weight on the teacher and length of training, on held-out training rows:
     ``temperature`` and ``weight`` are not looked at then."""
-    budget: PositiveInt = 30_000
+    budget: PositiveInt | None = None
     """Optimizer steps that ``auto`` may spend on its search, before the choice is trained; where
-    they are few, it tries less."""
+    they are few, it tries less. By default 30,000, or with many rows what it takes to try every
+    candidate and every length once."""
     temperature: Annotated[list[Temperature], Candidates, Field(min_length=1)] = [2.0, 1.0]
     """Candidate temperatures, preferred first, for objectives that have none of their own."""
     weight: Annotated[list[Fraction], Candidates, Field(min_length=1)] = [0.9, 1.0]

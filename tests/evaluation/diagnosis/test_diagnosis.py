@@ -82,6 +82,7 @@ def test_a_lead_that_few_rows_do_not_show_is_not_settled() -> None:
     ("gain", "beside", "severity", "says"),
     [
         (counts(100, 10), counts(20, 20), "clear", "gained +4.5"),
+        (counts(25, 5), counts(20, 20), "clear", "gained +1.0"),
         (counts(12, 10), counts(5, 5), "problem", "no better than labels alone"),
         (counts(10, 100), counts(5, 5), "problem", "no better than labels alone"),
         (counts(100, 10), counts(5, 60), "hint", "plain classes teach better"),

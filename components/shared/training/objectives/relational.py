@@ -1,7 +1,8 @@
 """Relation objectives: what hidden layers say of the rows of a batch among themselves.
 
 All look across the whole batch; the loss of a batch is not the mean of those of its parts. The
-layers of student and teacher may differ in width. Of one row alone all of them are 0.
+layers of student and teacher may differ in width. Of one row alone all of them are 0, but that of
+CKA, which is 1.
 """
 
 import torch
