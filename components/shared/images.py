@@ -9,6 +9,7 @@ from typing import Final
 
 _PREFIX: Final = "ghcr.io/kubedistill"
 _TAG: Final = "0.1.0"
+"""The version in pyproject.toml, which a release's images are pushed under."""
 
 DATA_VALIDATION: Final = f"{_PREFIX}/data-validation:{_TAG}"
 SOFT_LABELS: Final = f"{_PREFIX}/soft-labels:{_TAG}"

@@ -109,7 +109,7 @@ def _move(
         done = _only(model, move) if dry_run else _followed(model, chosen, move)
     if as_json:
         made = done.entry and done.entry.move.model_dump(mode="json")
-        print_json({"summary": done.summary, "move": made})
+        print_json({"summary": done.summary, "version": done.version, "move": made})
     return ExitStatus.DONE
 
 

@@ -56,7 +56,8 @@ def _of_container(context: Object) -> Iterator[str]:
 
 
 def shortcomings(pod: Pod) -> Iterator[str]:
-    """By our own rules: nothing is writable but volumes, use is bounded, no token comes unasked."""
+    """By our own rules: nothing is writable but volumes, which are bounded, and no token comes
+    unasked."""
     if pod.spec.get("automountServiceAccountToken") is not False:
         yield f"{pod.name}: automountServiceAccountToken"
     for volume in pod.spec.get("volumes", []):
@@ -66,6 +67,12 @@ def shortcomings(pod: Pod) -> Iterator[str]:
         where = f"{pod.name}, {container['name']}"
         if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
             yield f"{where}: readOnlyRootFilesystem"
+
+
+def unbounded(pod: Pod) -> Iterator[str]:
+    """What a container does not say of its use."""
+    for container in pod.containers:
+        where = f"{pod.name}, {container['name']}"
         for bound in ("requests", "limits"):
             missing = {"cpu", "memory"} - container.get("resources", {}).get(bound, {}).keys()
             if missing:

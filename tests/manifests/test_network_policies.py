@@ -1,23 +1,78 @@
 """Who may talk to whom."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from tests.manifests.rendering import MANIFESTS, OVERLAYS, of_kind, pods, render
 
+STEP = {"pipelines.kubeflow.org/v2_component": "true"}
+"""By Kubeflow Pipelines to all pods of a run: argocompiler/argo.go, podMetadata."""
+TRAINING = {"jobset.sigs.k8s.io/jobset-name": "any"}
+"""By JobSet to the pods of a TrainJob."""
+CLIENT = {"kubedistill.io/client": "true"}
+"""By users to pods that promote or look: README.md."""
 OTHERS = [
-    # By Kubeflow Pipelines to all pods of a run: argocompiler/argo.go, podMetadata.
-    {"pipelines.kubeflow.org/v2_component": "true"},
-    # By JobSet to the pods of a TrainJob.
-    {"jobset.sigs.k8s.io/jobset-name": "any"},
+    STEP,
+    TRAINING,
+    CLIENT,
     # Of pods in other namespaces: by Kubernetes' own DNS, and by the charts of these.
     {"k8s-app": "kube-dns"},
     {"app.kubernetes.io/name": "mlflow"},
     {"app.kubernetes.io/name": "prometheus-pushgateway"},
     {"app.kubernetes.io/name": "seaweedfs"},
+    {"app": "seaweedfs"},  # Kubeflow's own
 ]
 """Labels of pods that are not in the manifests."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a connection goes to."""
+
+    port: int
+    namespace: str | None = None
+    """Null for an address that is no pod's."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+API = End(6443)
+MLFLOW = End(5000, "kubedistill", {"app.kubernetes.io/name": "mlflow"})
+KUBEFLOW = End(8888, "kubeflow", {"app": "ml-pipeline"})
+S3 = End(8333, "kubedistill", {"app.kubernetes.io/name": "seaweedfs"})
+S3_OF_KUBEFLOW = End(8333, "kubeflow", {"app": "seaweedfs"})
+ENDS = [API, MLFLOW, KUBEFLOW, S3, S3_OF_KUBEFLOW]
+
+
+def retraining_labels() -> dict[str, str]:
+    (pod,) = pods("retraining")
+    return pod.labels
+
+
+def reaches(labels: dict[str, str], end: End) -> bool:
+    """Whether a policy lets a pod of these labels out to there."""
+    return any(
+        selects(policy["spec"]["podSelector"], labels) and lets_out(rule, end)
+        for policy in of_kind(render("retraining"), "NetworkPolicy").values()
+        for rule in policy["spec"].get("egress", [])
+    )
+
+
+def lets_out(rule: dict[str, Any], end: End) -> bool:
+    ports = rule.get("ports")
+    to_port = ports is None or end.port in {entry["port"] for entry in ports}
+    return to_port and any(is_peer(peer, end) for peer in rule["to"])
+
+
+def is_peer(peer: dict[str, Any], end: End) -> bool:
+    if end.namespace is None or "ipBlock" in peer:
+        return end.namespace is None and "ipBlock" in peer
+    own = {"matchLabels": {"kubernetes.io/metadata.name": "kubedistill"}}
+    namespace = {"kubernetes.io/metadata.name": end.namespace}
+    in_namespace = selects(peer.get("namespaceSelector", own), namespace)
+    return in_namespace and selects(peer.get("podSelector", {}), dict(end.labels))
 
 
 def selectors(part: Any) -> list[dict[str, Any]]:
@@ -98,3 +153,25 @@ def test_addresses_in_the_settings_are_services_of_the_manifests() -> None:
         host, port = settings[name].removeprefix("http://").split(":")
         assert int(port) in {entry["port"] for entry in services[host]["spec"]["ports"]}
     assert (MANIFESTS / "README.md").read_text().count("kubedistill-config")
+
+
+@pytest.mark.parametrize(
+    ("labels", "reached"),
+    [
+        pytest.param(STEP, [API, MLFLOW, S3, S3_OF_KUBEFLOW], id="step"),
+        pytest.param(CLIENT, ENDS, id="client"),
+        pytest.param(TRAINING, [S3, S3_OF_KUBEFLOW], id="training"),
+        pytest.param(retraining_labels(), [MLFLOW, KUBEFLOW, S3, S3_OF_KUBEFLOW], id="retraining"),
+        pytest.param({}, [S3, S3_OF_KUBEFLOW], id="any"),
+        pytest.param({"app.kubernetes.io/name": "postgresql"}, [], id="postgresql"),
+    ],
+)
+def test_pods_reach_what_they_work_with_and_nothing_else(
+    labels: dict[str, str], reached: list[End]
+) -> None:
+    assert [end for end in ENDS if reaches(labels, end)] == reached
+
+
+def test_label_that_lets_a_pod_out_is_explained() -> None:
+    ((key, value),) = CLIENT.items()
+    assert f'`{key}: "{value}"`' in (MANIFESTS / "README.md").read_text()

@@ -1,6 +1,7 @@
 """Every overlay is rendered, and is what the API of Kubernetes takes."""
 
 import json
+import re
 from pathlib import Path
 
 import kubernetes_validate
@@ -74,3 +75,11 @@ def test_quota_has_room_for_what_the_queue_hands_out() -> None:
         assert list(amounts) == group["coveredResources"]
         gpus += int(amounts["nvidia.com/gpu"])
     assert int(quota["requests.nvidia.com/gpu"]) == gpus
+
+
+def test_first_look_is_at_the_namespace_that_was_applied() -> None:
+    explained = (MANIFESTS / "README.md").read_text()
+    (first,) = re.findall(r"overlays/(\S+)\nkubedistill doctor(?: --namespace (\S+))?\n", explained)
+    overlay, namespace = first
+
+    assert namespace == NAMESPACES[overlay]

@@ -51,3 +51,10 @@ def test_it_shows_kubeflow_its_token_and_has_none_for_kubernetes() -> None:
     assert source["serviceAccountToken"]["audience"] == "pipelines.kubeflow.org"
     mounts = {mount["mountPath"] for mount in container()["volumeMounts"]}
     assert "/var/run/secrets/kubeflow/pipelines" in mounts
+
+
+def test_it_starts_where_roles_stand_in_place_of_secrets() -> None:
+    secrets = [given["secretRef"] for given in container()["envFrom"] if "secretRef" in given]
+
+    assert [secret["name"] for secret in secrets if not secret.get("optional")] == []
+    assert len(secrets) == 2

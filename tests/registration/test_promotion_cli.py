@@ -175,6 +175,26 @@ def test_dry_runs_change_nothing_and_say_so(typed, tracking):
     assert tracking.registry() == before
 
 
+def test_dry_run_says_which_version_would_be_moved(typed):
+    def dry_run(*arguments: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(typed(*arguments, "--dry-run", "--json").stdout)
+        return found
+
+    shown = dry_run("promote", MODEL)
+    assert shown == {
+        "summary": "dry run: would point @champion of tiny-student at version 2",
+        "version": "2",
+        "move": None,
+    }
+    assert dry_run("reject", MODEL, "--reason", "x")["version"] == "2"
+    assert dry_run("promote", MODEL, "1")["version"] == "1"  # it is champion already
+
+    moved = json.loads(typed("promote", MODEL, "--json").stdout)
+    assert (moved["version"], moved["move"]["version"]) == ("2", "2")
+    shown = dry_run("rollback", MODEL)
+    assert (shown["version"], shown["move"]) == ("1", None)
+
+
 def test_recipe_stands_for_its_model(typed, tracking, tmp_path: Path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
 

@@ -3,14 +3,19 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from pipelines.compiling import compile_components
-from pipelines.image_references import NAMES, load
+from pipelines.image_references import NAMES, load, name_of
+from pipelines.images.building import BUILDS
 
 ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def release(images: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -47,3 +52,42 @@ def test_nothing_is_released_with_an_image_missing(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: images: ")
     assert not (tmp_path / "release").exists()
+
+
+def run_naming(folder: Path, image: str, tag: str) -> subprocess.CompletedProcess[str]:
+    """Run the step that names an image; its outputs are in the folder's ``output``."""
+    steps = yaml.safe_load(WORKFLOW.read_text())["jobs"]["image"]["steps"]
+    (script,) = (step["run"] for step in steps if step.get("id") == "name")
+    github = {"GITHUB_REF_NAME": tag, "GITHUB_REPOSITORY_OWNER": "KubeDistill"}
+    return subprocess.run(
+        ["/bin/bash", "-e", "-c", script],
+        cwd=ROOT,
+        env=github | {"IMAGE": image, "GITHUB_OUTPUT": str(folder / "output")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("image", [build.image for build in BUILDS])
+def test_images_are_pushed_by_the_names_that_code_and_manifests_have(
+    tmp_path: Path, image: str
+) -> None:
+    """Without the v of the tag, and where the owner has capitals, which no reference may."""
+    done = run_naming(tmp_path, name_of(image), f"v{VERSION}")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = (tmp_path / "output").read_text().splitlines()
+    outputs = dict(line.split("=") for line in lines)
+    assert f"{outputs['image']}:{outputs['version']}" == image
+    text = WORKFLOW.read_text()
+    assert "tags: ${{ steps.name.outputs.image }}:${{ steps.name.outputs.version }}\n" in text
+    assert "github.repository_owner" not in text
+
+
+def test_tag_of_another_version_builds_nothing(tmp_path: Path) -> None:
+    done = run_naming(tmp_path, "training", f"v{VERSION}1")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error::")
+    assert not (tmp_path / "output").exists()

@@ -21,6 +21,8 @@ class Done:
     """What a command did, or would do."""
 
     summary: str
+    version: str | None
+    """The version that it is about; null where it is about the history."""
     entry: Entry | None
     """The move; null where there was nothing to do, or nothing was to be done."""
 
@@ -51,11 +53,12 @@ def promote(
         return _already(model, number)
     subject = _promotable(model, version, force)
     if dry_run:
-        return Done(f"dry run: would point @{alias} of {name} at version {number}", None)
+        return Done(f"dry run: would point @{alias} of {name} at version {number}", number, None)
     with model.moving() as session:
         session.promote(subject, reason or "approved", forced=force)
         after = f", before it was version {before}" if before else ""
-        return Done(f"{name} version {number} is now @{alias}{after}", session.view.entries[-1])
+        summary = f"{name} version {number} is now @{alias}{after}"
+        return Done(summary, number, session.view.entries[-1])
 
 
 def roll_back(model: Registered, number: str | None, *, reason: str | None, dry_run: bool) -> Done:
@@ -76,11 +79,13 @@ def roll_back(model: Registered, number: str | None, *, reason: str | None, dry_
     _check_state(model, "rollback", number)
     check_servable(model.client, version)
     if dry_run:
-        return Done(f"dry run: would roll @{alias} of {name} back to version {number}", None)
+        summary = f"dry run: would roll @{alias} of {name} back to version {number}"
+        return Done(summary, number, None)
     with model.moving() as session:
         session.roll_back(subject_of(version, session.view), reason or "rolled back")
         left = f"; version {before} is rejected" if before else ""
-        return Done(f"{name} version {number} is @{alias} again{left}", session.view.entries[-1])
+        summary = f"{name} version {number} is @{alias} again{left}"
+        return Done(summary, number, session.view.entries[-1])
 
 
 def reject(model: Registered, number: str | None, *, reason: str, dry_run: bool) -> Done:
@@ -98,10 +103,10 @@ def reject(model: Registered, number: str | None, *, reason: str, dry_run: bool)
     number = str(version.version)
     _check_state(model, "reject", number)
     if dry_run:
-        return Done(f"dry run: would reject version {number} of {name}", None)
+        return Done(f"dry run: would reject version {number} of {name}", number, None)
     with model.moving() as session:
         session.reject(subject_of(version, session.view), reason)
-        return Done(f"{name} version {number} is rejected", session.view.entries[-1])
+        return Done(f"{name} version {number} is rejected", number, session.view.entries[-1])
 
 
 def accept(model: Registered, reason: str) -> Done:
@@ -116,7 +121,7 @@ def accept(model: Registered, reason: str) -> Done:
     except HistoryTampered:
         entry = model.accept_history(reason)
         name, number = model.registry.model, entry.move.sequence
-        return Done(f"the history of {name} goes on with move {number}", entry)
+        return Done(f"the history of {name} goes on with move {number}", None, entry)
     raise UserError(
         f"the history of {model.registry.model!r} is intact; there is nothing to accept"
     )
@@ -141,7 +146,8 @@ def _promotable(model: Registered, version: ModelVersion, force: bool) -> Subjec
 
 
 def _already(model: Registered, number: str) -> Done:
-    return Done(f"{model.registry.model} version {number} is @{model.registry.alias} already", None)
+    summary = f"{model.registry.model} version {number} is @{model.registry.alias} already"
+    return Done(summary, number, None)
 
 
 def _check_state(model: Registered, action: Action, number: str) -> None:
@@ -161,6 +167,7 @@ def _finish(model: Registered, action: Action, number: str | None) -> Done | Non
     return Done(
         f"completed move {move.sequence}, which was interrupted: {action} of version "
         f"{move.version}",
+        move.version,
         completed,
     )
 
