@@ -17,6 +17,7 @@ from pipelines.task_settings import TaskSetting
 
 _GOES_ON = ("train_teacher", "label_shards", "generate_soft_labels", "train_student")
 """Steps that go on where an attempt was killed, and so are worth another."""
+_EXIT_TASK = "delete_train_jobs"
 
 
 def pinning(images: Mapping[str, str] | None) -> list[TaskSetting]:
@@ -42,7 +43,7 @@ def of_recipe(recipe: Recipe, images: Mapping[str, str] | None) -> list[TaskSett
     def placed(task: PipelineTask, step: str) -> None:
         given = resources.of(step)
         place(task, _of_the_pod(resources, step, given), resources.image_pull_secrets)
-        _retry(task, given.retry, given.retry.attempts or (4 if step in _GOES_ON else 1))
+        _retry(task, given.retry, given.retry.attempts or _attempts(step))
         _identify(task)
         task.set_env_variable("KUBEDISTILL_RECIPE", recipe.name)
         if step in TRAINING_STEPS:
@@ -80,9 +81,25 @@ def refuse_absent_steps(resources: Resources, steps: set[str]) -> None:
 
 
 def _of_the_pod(resources: Resources, step: str, given: StepResources) -> StepResources:
-    """With several nodes it is the pods of the TrainJob that need what a training step is given."""
+    """With several nodes it is the pods of the TrainJob that need what a training step is given.
+
+    The exit task is as small, and in no queue: the job that it is to delete may hold the quota.
+    """
+    if step == _EXIT_TASK:
+        return _over(while_waiting(given), given, resources.steps.delete_train_jobs)
     spread = step in TRAINING_STEPS and resources.training.nodes > 1
     return while_waiting(given) if spread else given
+
+
+def _over(small: StepResources, given: StepResources, own: StepResources) -> StepResources:
+    """What the recipe says of the step itself stands, but for a queue."""
+    chosen = given.model_dump(exclude_unset=True, include=own.model_fields_set - {"pod_labels"})
+    return StepResources.model_validate({**small.model_dump(exclude_unset=True), **chosen})
+
+
+def _attempts(step: str) -> int:
+    """Deleting is worth several as well: what it leaves holds GPUs."""
+    return 4 if step in (*_GOES_ON, _EXIT_TASK) else 1
 
 
 def _spread(task: PipelineTask, step: str, resources: Resources) -> None:

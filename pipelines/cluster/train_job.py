@@ -41,7 +41,7 @@ def settings_of_train_job(resources: Resources, step: str, image: str) -> TrainJ
 
 
 def while_waiting(given: StepResources) -> StepResources:
-    """What the pod of a training step gets that makes a TrainJob and waits for it.
+    """What a pod gets that makes a TrainJob and waits for it, or that deletes what is left of one.
 
     Args:
         given: what the pods that train get.

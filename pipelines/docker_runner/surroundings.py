@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from components.registration.promotion.actor import ACTOR, actor
 from components.registration.store import Store, locate
@@ -16,6 +15,7 @@ from components.shared.recipe.inputs import files_of
 from components.shared.recipe.teacher import EndpointTeacher, OnnxTeacher, shares
 from components.shared.storage.cache_settings import FOLDER_VARIABLE, cache_folder
 from components.shared.storage.uris import is_s3, local_path
+from pipelines import urls
 from pipelines.outside_models import model_folders
 
 _PREFIXES = ("AWS_", "MLFLOW_", "KUBEDISTILL_")
@@ -68,7 +68,8 @@ def surroundings_of(
         environment: of this process.
 
     Raises:
-        UserError: the tracking URI names no store, or there is no place for copies of objects.
+        UserError: the tracking URI names no store, the endpoint of S3 is no URL, or there is no
+            place for copies of objects.
     """
     store = locate(environment.get("MLFLOW_TRACKING_URI", ""))
     chosen = network or least_network(recipe, store, environment)
@@ -93,21 +94,25 @@ def surroundings_of(
 
 def least_network(recipe: Recipe, store: Store, environment: Mapping[str, str]) -> str:
     """``none`` where everything is on this machine's disks; ``host`` where something listens on its
-    loopback only, which no container reaches otherwise; else ``bridge``."""
+    loopback only, which no container reaches otherwise; else ``bridge``.
+
+    Raises:
+        UserError: the endpoint of S3 is no URL.
+    """
     uris = [uri for uri in (recipe.storage, *_inputs(recipe)) if is_s3(uri)]
-    servers = [store.uri] if store.database is None else []
-    servers += [hook.url for hook in recipe.registry.webhooks]
+    servers = [("the tracking URI", store.uri)] if store.database is None else []
+    servers += [("the URL of a webhook", hook.url) for hook in recipe.registry.webhooks]
     for _, teacher in shares(recipe.teacher):
         if isinstance(teacher, EndpointTeacher):
-            servers.append(teacher.url)
+            servers.append(("the URL of a teacher", teacher.url))
     if not uris and not servers and recipe.registry.kserve is None:
         return "none"
-    servers += [environment[name] for name in _S3_ENDPOINTS if environment.get(name)]
-    return "host" if any(map(_is_on_loopback, servers)) else "bridge"
+    servers += [(name, environment[name]) for name in _S3_ENDPOINTS if environment.get(name)]
+    return "host" if any(_is_on_loopback(url, what) for what, url in servers) else "bridge"
 
 
-def _is_on_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+def _is_on_loopback(url: str, what: str) -> bool:
+    host = urls.split(url, what).hostname or ""
     return host in _LOOPBACK or host.startswith("127.")
 
 

@@ -12,7 +12,7 @@ from pipelines.doctor.gpus import check_gpus
 from pipelines.doctor.keyed import check_keyed
 from pipelines.doctor.kubeflow import check_kubeflow
 from pipelines.doctor.needs import NAMESPACE, Needs
-from pipelines.doctor.rights import check_account
+from pipelines.doctor.rights import check_account, check_training_account
 from pipelines.doctor.storing import check_data, check_storage
 from pipelines.doctor.tracking import check_mlflow
 
@@ -78,6 +78,7 @@ def _with_api(api: KubernetesApi, needs: Needs, namespace: str) -> Iterator[Find
     yield from there
     if there[0].status != "failed":
         yield from check_account(api, needs, namespace)
+        yield from check_training_account(api, needs, namespace)
         yield from check_keyed(api, needs, namespace)
         yield from check_queues(api, needs, namespace)
     yield from check_gpus(api, needs)

@@ -28,7 +28,7 @@ def check_kubeflow(endpoint: str | None, namespace: str | None) -> Iterator[Find
             raise
         yield Finding("kubeflow", "unchecked", str(error))
         return
-    hidden = only_in_cluster(place.endpoint)
+    hidden = only_in_cluster(place.endpoint, "the endpoint")
     if hidden:
         advice = "run this in a pod, or kubectl port-forward and give --endpoint"
         yield Finding("kubeflow", "unchecked", hidden, advice)

@@ -8,6 +8,8 @@ from components.shared.recipe.kubernetes import Toleration
 
 PIPELINE_ACCOUNT = "kubedistill-pipeline"
 """Service account of manifests/base, under which runs are."""
+TRAINING_ACCOUNT = "kubedistill-training"
+"""Service account of manifests/base, under which the pods of a TrainJob are."""
 NAMESPACE = "kubedistill"
 """Of manifests/base."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"

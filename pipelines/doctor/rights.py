@@ -7,7 +7,7 @@ from typing import Any
 from components.shared.cluster import SERVICE_ACCOUNT, has_token, in_pod
 from pipelines.doctor.api import KubernetesApi, NotAllowed
 from pipelines.doctor.findings import Finding, Status
-from pipelines.doctor.needs import PIPELINE_ACCOUNT, Needs
+from pipelines.doctor.needs import PIPELINE_ACCOUNT, TRAINING_ACCOUNT, Needs
 
 _REVIEWS = "/apis/authorization.k8s.io/v1"
 
@@ -76,26 +76,38 @@ def check_account(api: KubernetesApi, needs: Needs, namespace: str) -> Iterator[
             f"set resources.service_account: {PIPELINE_ACCOUNT}",
         )
         return
-    try:
-        found = api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
-    except NotAllowed as error:
-        yield Finding(check, "unchecked", f"{account}: {error}")
-        found = {}
-    if found is None:
-        yield Finding(
-            check,
-            "failed",
-            f"there is no account {account} in the namespace {namespace}",
-            "kubectl apply -k manifests/base, or name another by resources.service_account",
-        )
+    found = _look_for(
+        api, account, check, namespace, "or name another by resources.service_account"
+    )
+    yield found
+    if found.status == "failed":
         return
-    if found:
-        yield Finding(check, "ok", account)
     for right, elsewhere in needed(needs):
         # A run goes on where an event cannot be written, and one without a recipe may not train so.
         needless = right is EVENTS or (needs.recipe is None and right in TRAINING)
         bad: Status = "warning" if needless else "failed"
         yield _check_right(api, account, right, namespace, elsewhere or namespace, bad)
+
+
+def check_training_account(api: KubernetesApi, needs: Needs, namespace: str) -> Iterator[Finding]:
+    """For training on several nodes: whether the account of a TrainJob's pods is there, without
+    which none is made."""
+    if needs.runtime is not None:
+        check, otherwise = "service account of TrainJobs", "or train on one node"
+        yield _look_for(api, TRAINING_ACCOUNT, check, namespace, otherwise)
+
+
+def _look_for(
+    api: KubernetesApi, account: str, check: str, namespace: str, otherwise: str
+) -> Finding:
+    try:
+        found = api.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
+    except NotAllowed as error:
+        return Finding(check, "unchecked", f"{account}: {error}")
+    if found is None:
+        said = f"there is no account {account} in the namespace {namespace}"
+        return Finding(check, "failed", said, f"kubectl apply -k manifests/base, {otherwise}")
+    return Finding(check, "ok", account)
 
 
 def _check_right(

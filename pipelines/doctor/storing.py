@@ -12,6 +12,8 @@ from pipelines.doctor.needs import Needs
 from pipelines.doctor.reach import only_in_cluster
 
 _BUILT_IN = "builtin://"
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Variables that may name the server; the first that is set counts."""
 
 
 def check_data(needs: Needs) -> Iterator[Finding]:
@@ -71,8 +73,11 @@ def _probe(uri: str) -> Finding:
 
 def _hidden(check: str) -> Finding | None:
     """That S3 cannot be tried from here, by its address or for want of credentials; else null."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-    said = only_in_cluster(endpoint)
+    name = next(filter(os.environ.get, _ENDPOINTS), _ENDPOINTS[0])
+    try:
+        said = only_in_cluster(os.environ.get(name, ""), name)
+    except UserError as error:
+        return Finding(check, "failed", str(error), f"set {name} to the URL of an S3 server")
     if said:
         return Finding(check, "unchecked", said, "run this in a pod")
     if not in_pod() and _without_credentials():

@@ -34,7 +34,7 @@ def check_mlflow(needs: Needs, tracking_uri: str | None) -> Iterator[Finding]:
         said = f"{store.uri} is a file of this machine, which pods do not share"
         yield Finding("mlflow", "failed", said, "use a server: http://mlflow:5000")
         return
-    hidden = only_in_cluster(store.uri)
+    hidden = only_in_cluster(store.uri, "the tracking URI")
     if hidden:
         yield Finding("mlflow", "unchecked", hidden, "run this in a pod")
         return

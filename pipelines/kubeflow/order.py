@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from components.shared.errors import UserError
 from components.shared.files import sha256_bytes
 from components.shared.recipe import Recipe
+from pipelines import urls
 
 _KEY_LENGTH = 10
 
@@ -54,11 +54,11 @@ def checked_tracking_uri(given: str | None) -> str:
     """An MLflow that steps in a cluster can use, and whose URI may be kept and shown.
 
     Raises:
-        UserError: there are credentials in it, or it is a file of this machine.
+        UserError: it is no URL, there are credentials in it, or it is a file of this machine.
     """
     if not given:
         return ""
-    parts = urlsplit(given)
+    parts = urls.split(given, "--tracking-uri")
     if "@" in parts.netloc:
         raise UserError(
             "--tracking-uri holds a user or password, but parameters of a run are kept and shown; "

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from pipelines.kubeflow.connecting import Kubeflow, contains
 from pipelines.kubeflow.order import Order
 from pipelines.kubeflow.publishing import Published, experiment_id, publish
-from pipelines.kubeflow.states import has_ended
+from pipelines.kubeflow.states import will_go_on
 
 _NAME_LENGTH = 100
 
@@ -57,7 +57,7 @@ def _active_run(kubeflow: Kubeflow, experiment: str, key: str) -> Any | None:
         experiment_id=experiment,
         filter=contains("display_name", f"-{key}"),
     )
-    active = [run for run in runs if not has_ended(run.state)]
+    active = [run for run in runs if will_go_on(run.state)]
     return min(active, key=lambda run: (run.created_at, run.run_id), default=None)
 
 

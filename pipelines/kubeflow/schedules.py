@@ -9,6 +9,7 @@ to schedule the recipe again takes it up where it was left.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -140,18 +141,24 @@ def set_schedule(kubeflow: Kubeflow, order: Order, cron: str) -> Done:
 def _switch_over(kubeflow: Kubeflow, new: Schedule, planned: Plan) -> None:
     try:
         for old in planned.switch_off:
-            switch(kubeflow, old, on=False)
+            _switch_if_there(kubeflow, old, on=False)
         if planned.on and not new.enabled:
             switch(kubeflow, new, on=True)
     except Refused:
         for old in planned.switch_off:
-            switch(kubeflow, old, on=True)
+            _switch_if_there(kubeflow, old, on=True)
         raise
     except Unanswered as error:
         # It may have been carried out nevertheless, so that the others have to stay as they are.
         raise Unanswered(
             f"{error}. Until the same command is given again, {new.recipe} may not be run at all"
         ) from error
+
+
+def _switch_if_there(kubeflow: Kubeflow, old: Schedule, *, on: bool) -> None:
+    """What somebody has deleted meanwhile does not fire either."""
+    with suppress(Missing):
+        switch(kubeflow, old, on=on)
 
 
 def _settle_race(kubeflow: Kubeflow, mine: Schedule) -> None:

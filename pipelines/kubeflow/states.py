@@ -31,6 +31,11 @@ def has_ended(state: str | None) -> bool:
     return state in _ENDED
 
 
+def will_go_on(state: str | None) -> bool:
+    """Whether a run in this state goes on to an end of its own: nobody cancels it."""
+    return not has_ended(state) and state != "CANCELING"
+
+
 def in_words(state: str | None) -> str:
     """A state as people say it."""
     return _IN_WORDS.get(state or "", "waiting")

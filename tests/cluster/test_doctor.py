@@ -26,7 +26,7 @@ from pipelines.doctor.findings import Finding
 from pipelines.doctor.gpus import check_gpus
 from pipelines.doctor.keyed import check_keyed
 from pipelines.doctor.needs import GpuNeed, KeyedNeed, Needs
-from pipelines.doctor.rights import check_account
+from pipelines.doctor.rights import check_account, check_training_account
 from tests.cluster.api_server import ApiServer
 from tests.cluster.holders import wait_until
 from tests.cluster.kubeconfig import write_kubeconfig
@@ -92,15 +92,18 @@ class Cluster:
         self.core.delete_collection_node(label_selector=f"pool={self.namespace}")
         self.core.delete_namespace(self.namespace)
 
-    def define(self, group: str, version: str, kind: str, scope: str = "Namespaced") -> None:
-        """A custom resource of any content; the API server serves it when this returns."""
+    def define(self, group: str, version: str, kind: str, *fields: str) -> None:
+        """A custom resource of any content, whose specification has these fields among others; the
+        API server serves it when this returns."""
         plural = f"{kind.lower()}s"
-        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        spec = {**anything, "properties": dict.fromkeys(fields, anything)}
+        schema = {**anything, "properties": {"spec": spec}}
         body = {
             "metadata": {"name": f"{plural}.{group}"},
             "spec": {
                 "group": group,
-                "scope": scope,
+                "scope": "Namespaced",
                 "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
                 "versions": [
                     {
@@ -339,6 +342,16 @@ def test_trainer_serves_the_version_and_has_the_runtime(cluster, trainer):
     cluster.undefine(trainer)
 
     cluster.define(trainer, "v1alpha1", "TrainJob")
+    (old,) = look()
+    assert (old.status, old.advice) == (
+        "failed",
+        "install Kubeflow Trainer 2.2 or later, or train on one node",
+    )
+    assert "has no runtimePatches, activeDeadlineSeconds" in old.said
+    assert [one.status for one in look(Needs())] == ["warning"]
+    cluster.undefine(trainer)
+
+    cluster.define(trainer, "v1alpha1", "TrainJob", "runtimePatches", "activeDeadlineSeconds")
     cluster.define(trainer, "v1alpha1", "TrainingRuntime")
     served, runtime = look()
     assert (served.status, runtime.status) == ("ok", "failed")
@@ -346,6 +359,44 @@ def test_trainer_serves_the_version_and_has_the_runtime(cluster, trainer):
 
     cluster.add(trainer, "v1alpha1", "TrainingRuntime", "kubedistill-torch")
     assert [one.status for one in look()] == ["ok", "ok"]
+
+    account = KubernetesApi(cluster.add_account())
+    own = list(check_trainer(account, needs, cluster.namespace))
+    assert [one.status for one in own] == ["unchecked", "unchecked"]
+    assert "may get customresourcedefinitions" in own[0].advice
+
+
+def test_cluster_that_refuses_even_to_say_what_it_serves_is_not_called_broken(cluster):
+    nobody = cluster.server.client()
+    nobody.configuration.api_key.clear()
+    needs = replace(NEEDS, runtime=RUNTIME, queues=("kubedistill",))
+
+    found = [
+        *check_trainer(KubernetesApi(nobody), needs, cluster.namespace),
+        *check_queues(KubernetesApi(nobody), needs, cluster.namespace),
+    ]
+
+    assert statuses(iter(found)) == {
+        "trainer": "unchecked",
+        f"runtime: {RUNTIME}": "unchecked",
+        "queue": "unchecked",
+    }
+
+
+def test_account_of_train_jobs_is_looked_for_where_there_are_any(cluster, tmp_path, monkeypatch):
+    enter(monkeypatch, write_kubeconfig(tmp_path / "kubeconfig", cluster.server))
+    needs = replace(NEEDS, runtime=RUNTIME)
+
+    assert list(check_training_account(cluster.api, NEEDS, cluster.namespace)) == []
+    (missing,) = check_training_account(cluster.api, needs, cluster.namespace)
+    body = {"metadata": {"name": "kubedistill-training"}}
+    cluster.core.create_namespaced_service_account(cluster.namespace, body)
+    (there,) = check_training_account(cluster.api, needs, cluster.namespace)
+
+    assert (missing.status, there.status) == ("failed", "ok")
+    assert "there is no account kubedistill-training" in missing.said
+    whole = examine(needs, Surroundings(namespace=cluster.namespace))
+    assert "service account of TrainJobs" in {one.check for one in whole}
 
 
 def test_queue_of_the_pod_label_is_there_and_active(cluster, kueue):

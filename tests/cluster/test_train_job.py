@@ -284,6 +284,25 @@ def test_pod_that_cannot_start_is_said_once(cluster):
     assert [event["problem"] for event in step.events("train_job_pod")] == [problem]
 
 
+def test_job_for_which_no_pod_is_made_says_so_once(cluster, monkeypatch):
+    monkeypatch.setenv("TEST_WITHOUT_PODS_S", "0.5")
+    step = cluster.start()
+    cluster.wait_for_job()
+    problem = (
+        f"no pod has been made; kubectl describe trainjob,jobset,job {JOB} --namespace "
+        f"{cluster.namespace} tells why"
+    )
+    step.wait_for("train_job_pod", problem=problem)
+    pod = cluster.start_pod(0)
+    cluster.say(pod, "started")
+    step.wait_for_line("started")
+    cluster.end_pod(pod, 0)
+    cluster.complete()
+
+    assert step.end() == 0
+    assert [event["problem"] for event in step.events("train_job_pod")] == [problem]
+
+
 def test_job_of_another_specification_is_neither_taken_over_nor_deleted(cluster):
     first = cluster.start()
     cluster.wait_for_job()

@@ -20,7 +20,9 @@ NAME = "train-student-0123456789"
 COMMAND = ["python", "-m", "torch.distributed.run", "-m", "components.training.worker", "s3://b/r"]
 
 
-logs._PAUSE_S = 0.2  # tests do not wait for a pod as long as a step does
+# Tests do not wait for a pod as long as a step does.
+logs._PAUSE_S = 0.2
+logs._WITHOUT_PODS_S = float(os.environ.get("TEST_WITHOUT_PODS_S", logs._WITHOUT_PODS_S))
 
 
 def train_student(arguments: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from components.shared.errors import StepFailed
+from components.shared.errors import StepFailed, UserError
 from components.shared.recipe import load_recipe
 from pipelines.kubeflow.connecting import Patience, connect
 from pipelines.kubeflow.order import Order
@@ -150,6 +150,26 @@ def test_what_kubeflow_does_not_accept_leaves_the_present_schedule(kubeflow, kub
         assert done.status == 2
         assert ("0 0 3 * * 1", "ENABLED") in crons(kubeflow)
         assert len(kubeflow.enabled()) == 1
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_old_schedule_that_somebody_deletes_meanwhile_is_no_failure(kubeflow, recipe, refused):
+    reschedule(recipe, "0 0 3 * * *")
+    (old,) = kubeflow.recurring_runs
+
+    def delete_it(request):
+        if request.operation == WRITES[2 if refused else 1]:
+            kubeflow.recurring_runs.pop(old, None)
+
+    kubeflow.on_request = delete_it
+    if refused:
+        kubeflow.faults = [Fault(WRITES[2], "403", message="no")]
+        with pytest.raises(UserError, match="403: no"):
+            reschedule(recipe, "0 0 4 * * *")
+        return
+    reschedule(recipe, "0 0 4 * * *")
+
+    assert crons(kubeflow) == [("0 0 4 * * *", "ENABLED")]
 
 
 def test_of_two_at_the_same_moment_the_later_one_stays(kubeflow, recipe):

@@ -59,6 +59,16 @@ def test_a_job_that_is_tried_again_follows_the_run_under_way(kubeflow, kubedisti
     assert len(kubeflow.runs) == 1
 
 
+def test_a_run_that_is_being_cancelled_is_not_joined(kubeflow, kubedistill, recipe):
+    first = json.loads(kubedistill("submit", recipe, "--json").stdout)
+    kubeflow.runs[first["run_id"]].state = "CANCELING"
+
+    again = json.loads(kubedistill("submit", recipe, "--json").stdout)
+
+    assert again["run_id"] != first["run_id"]
+    assert not again["attached"]
+
+
 def test_another_name_or_recipe_is_another_run(kubeflow, kubedistill, recipe):
     kubedistill("submit", recipe)
     kubedistill("submit", recipe, "--run-name", "again")
@@ -325,6 +335,7 @@ def test_where_artifacts_of_mlflow_are_closed_its_tags_tell_the_verdict(
     [
         (["--tracking-uri", "http://me:secret@mlflow"], "--tracking-uri holds a user or password"),
         (["--tracking-uri", "sqlite:///mlflow.db"], "need an MLflow server"),
+        (["--tracking-uri", "http://me:secret@[mlflow"], "--tracking-uri is not a URL"),
         (["--set", "data.uri=rows.parquet"], "data.uri is the relative path rows.parquet"),
         (["--if-stale", "soon"], "--if-stale soon: should be a time such as 30d"),
         (["--summary", "/nowhere/s.md"], "--summary /nowhere/s.md: No such file or directory"),

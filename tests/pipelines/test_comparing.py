@@ -61,7 +61,11 @@ def together(trials: list[Trial], *methods: str) -> MethodComparison:
     return compared("digits", "builtin://digits", True, methods, trials, datetime.now(UTC))
 
 
-TRAINED = {"source": "train", "model": {"family": "cnn", "channels": [4]}}
+TRAINED = {
+    "source": "train",
+    "model": {"family": "cnn", "channels": [4]},
+    "training": {"steps": 10},
+}
 CONFIDENCES = (0.5, 0.9, 0.95, 0.99)
 QUANTILES = {
     1: (1.0, 6.31375151468, 12.7062047362, 63.6567411629),

@@ -88,6 +88,12 @@ def test_the_network_is_the_least_that_the_run_can_do_with(
     assert given(home, *overrides, **environment).network == network
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "MLFLOW_S3_ENDPOINT_URL"])
+def test_an_endpoint_that_is_no_url_is_the_users_mistake(home: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"{name} is not a URL; it should be one such as https:"):
+        given(home, "storage=s3://bucket/kept", **{name: "http://[s3"})
+
+
 def test_a_chosen_network_is_taken_as_it_is(home: Path) -> None:
     variables = {EMBEDDED: f"sqlite:///{home}/mlflow.db"}
     assert surroundings_of(digits(home), "inside", variables).network == "inside"

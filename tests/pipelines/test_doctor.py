@@ -14,12 +14,13 @@ import yaml
 
 from components.shared.recipe import load_recipe
 from components.shared.recipe.kubernetes import Toleration
+from components.shared.train_job import TrainJobSettings
 from pipelines.compiling import steps_of_recipe
 from pipelines.doctor import cluster, gpus, kubeflow, storing, tracking
 from pipelines.doctor.examining import Surroundings, examine
 from pipelines.doctor.from_recipe import needs_of
 from pipelines.doctor.gpus import Node, usable
-from pipelines.doctor.needs import PIPELINE_ACCOUNT, GpuNeed, KeyedNeed, Needs
+from pipelines.doctor.needs import PIPELINE_ACCOUNT, TRAINING_ACCOUNT, GpuNeed, KeyedNeed, Needs
 from pipelines.doctor.rights import needed
 from tests.command_line import DIGITS
 from tests.servers.mlflow_server import MlflowServer
@@ -181,6 +182,10 @@ def test_rights_that_are_looked_for_are_those_that_the_manifests_grant():
     assert looked_for == set(granted(PIPELINE_ACCOUNT))
 
 
+def test_account_that_is_looked_for_is_that_of_the_pods_of_a_train_job():
+    assert TrainJobSettings.model_fields["service_account"].default == TRAINING_ACCOUNT
+
+
 def granted(account: str) -> Iterator[tuple[str, str, str, str]]:
     """Group, resource, name and verb of all that the Roles of an account grant."""
     base = Path(__file__).parents[2] / "manifests" / "base"
@@ -222,6 +227,20 @@ def test_s3_that_does_not_answer_is_a_failure(check, s3_root, monkeypatch):
     (found,) = check(Needs(recipe="digits", storage=s3_root, data=f"{s3_root}/rows"))
 
     assert found.status == "failed"
+
+
+@pytest.mark.parametrize("check", [storing.check_storage, storing.check_data])
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+def test_endpoint_of_s3_that_is_no_url_is_a_failure(check, name, monkeypatch):
+    for other in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://me:hunter2@[s3")
+
+    (found,) = check(Needs(recipe="digits", storage="s3://bucket/kept", data="s3://bucket/rows"))
+
+    assert found.status == "failed"
+    assert found.said.startswith(f"{name} is not a URL")
+    assert "hunter2" not in found.said
 
 
 def test_data_are_read_where_they_are(s3_root):

@@ -258,6 +258,35 @@ def test_train_jobs_are_deleted_when_the_run_ends_however_it_ends(nodes: Compile
     assert list(inside) == ["digits-nodes"]  # KFP runs no loops directly in an exit handler
 
 
+QUEUE = "kueue.x-k8s.io/queue-name"
+OF_ALL = (
+    "storage=s3://bucket/kept",
+    "resources.training.nodes=2",
+    f"resources.defaults={{gpu: 1, memory: 64Gi, pod_labels: {{{QUEUE}: gpus, team: vision}}}}",
+)
+
+
+def test_exit_task_does_not_wait_for_what_it_is_to_delete() -> None:
+    pipeline = compiled(*OF_ALL)
+    assert pipeline.container("check-recipe")["resources"]["accelerator"]["resourceCount"] == "1"
+    resources = pipeline.container("delete-train-jobs")["resources"]
+    assert "accelerator" not in resources
+    assert (resources["resourceMemoryRequest"], resources["resourceCpuRequest"]) == ("1Gi", "250m")
+    labels = pipeline.pod("delete-train-jobs")["podMetadata"]["labels"]
+    assert labels == {"team": "vision"}
+    assert pipeline.tasks()["delete-train-jobs"]["retryPolicy"]["maxRetryCount"] == 3
+
+
+def test_exit_task_gets_what_the_recipe_says_of_itself_but_for_a_queue() -> None:
+    own = f"{{memory: 2Gi, pod_labels: {{{QUEUE}: own, kept: '1'}}, retry: {{attempts: 1}}}}"
+    pipeline = compiled(*OF_ALL, f"resources.steps.delete_train_jobs={own}")
+    resources = pipeline.container("delete-train-jobs")["resources"]
+    assert (resources["resourceMemoryRequest"], resources["resourceCpuRequest"]) == ("2Gi", "250m")
+    labels = pipeline.pod("delete-train-jobs")["podMetadata"]["labels"]
+    assert labels == {"team": "vision", "kept": "1"}
+    assert "retryPolicy" not in pipeline.tasks()["delete-train-jobs"]
+
+
 def test_pipeline_with_an_exit_task_has_the_parameters_of_one_without() -> None:
     storage = "storage=s3://bucket/kept"
     one, two = compiled(storage), compiled(storage, "resources.training.nodes=2")

@@ -1,16 +1,26 @@
 """What a TrainJob is made of, what its status means, and what is read of its pods."""
 
+import json
 import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kubernetes.client import ApiClient, Configuration
 
 from components.shared.train_job import TrainJobSettings
+from components.training.trainjob import logs
+from components.training.trainjob.api import Api, OutOfReach, Refused
+from components.training.trainjob.jobs import TrainJobs
+from components.training.trainjob.logs import LogFollower
 from components.training.trainjob.manifest import Owner, train_job
 from components.training.trainjob.naming import LONGEST, job_name, label_value
-from components.training.trainjob.pods import first_failure, first_node, why_waiting
+from components.training.trainjob.pods import Pods, first_failure, first_node, why_waiting
 from components.training.trainjob.status import state_of
 
 RUN_ID = "3f2a9c01-5b7e-4c1d-9a53-0d6a1e7f2b44"
@@ -201,6 +211,17 @@ def test_first_failure_is_the_one_that_the_others_followed():
     assert first_failure(pods[2:]) is None
 
 
+def test_container_that_waits_to_be_started_again_failed_before():
+    killed = {"terminated": {**ended(137, "1")["terminated"], "reason": "OOMKilled"}}
+    waiting, running = pod("a", 0, {"waiting": {"reason": "CrashLoopBackOff"}}), pod("b", 1, {})
+    for each, state in ((waiting, {}), (running, {"state": {"running": {}}})):
+        each["status"]["containerStatuses"][0].update(state, lastState=killed)
+    pods = [waiting, running, pod("c", 2, ended(143, "2"))]
+
+    assert str(first_failure(pods)) == "pod a (node 0) ended with status 137 (OOMKilled)"
+    assert first_failure([running]) is None  # it recovered
+
+
 def test_pod_without_a_node_says_why():
     scheduled = {
         "type": "PodScheduled",
@@ -213,3 +234,102 @@ def test_pod_without_a_node_says_why():
         "Unschedulable: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
     )
     assert why_waiting(pod("a", 0, {"waiting": {"reason": "ContainerCreating"}})) is None
+
+
+class _Recent(BaseHTTPRequestHandler):
+    """An API server that heeds ``fieldValidation``, which that of tests/cluster is too old for,
+    before a Trainer that is older than 2.2; its watch is cut off."""
+
+    def do_POST(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        data = self.rfile.read(int(self.headers["content-length"]))
+        if query.get("fieldValidation") != ["Strict"]:
+            self._answer(201, data)
+            return
+        message = (
+            'TrainJob in version "v1alpha1" cannot be handled as a TrainJob: strict decoding '
+            'error: unknown field "spec.runtimePatches"'
+        )
+        self._answer(400, json.dumps({"message": message, "reason": "BadRequest"}).encode())
+
+    def do_GET(self) -> None:
+        change = json.dumps({"type": "MODIFIED", "object": {"metadata": {"name": "job"}}})
+        items = {"items": []}
+        watched = f"{change}\n{change[:30]}" if "watch=true" in self.path else json.dumps(items)
+        self._answer(200, watched.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self, status: int, data: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def recent() -> Iterator[Api]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Recent)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    configuration = Configuration()
+    configuration.host = f"http://127.0.0.1:{server.server_port}"
+    configuration.retries = 0
+    try:
+        yield Api(ApiClient(configuration), "runs")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_older_trainer_refuses_the_job_and_does_not_drop_a_part_of_it(recent):
+    with pytest.raises(Refused, match="install Kubeflow Trainer 2.2 or later") as caught:
+        TrainJobs(recent).create(made())
+
+    assert 'unknown field "spec.runtimePatches"' in str(caught.value)
+
+
+def test_watch_that_is_cut_off_in_a_line_is_an_outage(recent):
+    changes = TrainJobs(recent).changes({"metadata": {"name": "job", "resourceVersion": "1"}})
+
+    assert next(changes) == {"metadata": {"name": "job"}}
+    with pytest.raises(OutOfReach, match="in the middle of a line"):
+        next(changes)
+
+
+def test_pods_of_a_job_that_is_suspended_are_not_missed(recent, monkeypatch, capsys):
+    monkeypatch.setattr(logs, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(logs, "_WITHOUT_PODS_S", 0.0)
+    looks = threading.Semaphore(0)
+    pods = _Watched(recent, looks.release)
+    log = LogFollower(pods, "job")
+    try:
+        log.heed("suspended")
+        for _ in range(4):
+            assert looks.acquire(timeout=60)
+        assert "train_job_pod" not in capsys.readouterr().out
+        log.heed("waiting")
+        for _ in range(4):
+            assert looks.acquire(timeout=60)
+    finally:
+        log.finish(60)
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["problem"] == (
+        "no pod has been made; kubectl describe trainjob,jobset,job job --namespace runs tells why"
+    )
+
+
+class _Watched(Pods):
+    """Says when it is asked."""
+
+    def __init__(self, api: Api, asked: Callable[[], None]) -> None:
+        super().__init__(api)
+        self._asked = asked
+
+    def of_job(self, name: str) -> list[dict[str, Any]]:
+        self._asked()
+        return super().of_job(name)

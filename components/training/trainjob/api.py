@@ -172,7 +172,9 @@ class Api:
                     "Kubeflow Trainer 2.2 or later, which training on several nodes needs"
                 )
             case 400 | 403 | 413 | 422:
-                return f"the cluster refuses to {verb} {plural}: {message}"
+                old = "unknown field" in message
+                advice = "; install Kubeflow Trainer 2.2 or later, which knows it" if old else ""
+                return f"the cluster refuses to {verb} {plural}: {message}{advice}"
         return None
 
     def _at(self, cause: str) -> str:

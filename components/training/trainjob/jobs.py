@@ -27,8 +27,12 @@ class TrainJobs:
         return self._api.namespace
 
     def create(self, job: Job) -> Job:
-        """Make a job; ``Conflict`` where there is one of that name."""
-        return self._api.send("create", _PATH, method="POST", body=job)
+        """Make a job; ``Conflict`` where there is one of that name.
+
+        A field that the cluster does not know is refused: it would be dropped without a word
+        otherwise, and the pods would run without it.
+        """
+        return self._api.send("create", _PATH, method="POST", body=job, fieldValidation="Strict")
 
     def read(self, name: str) -> Job | None:
         """The job as it is; null where there is none."""
@@ -47,7 +51,7 @@ class TrainJobs:
         """The job after each change, null once it is gone; ends after a while.
 
         Raises:
-            OutOfReach: the connection was lost.
+            OutOfReach: the connection was lost, also in the middle of a line.
             Outdated: the job as it was given is older than what the API remembers.
         """
         lines = self._api.lines(
@@ -60,7 +64,7 @@ class TrainJobs:
             timeoutSeconds=_WATCH_S,
         )
         for line in lines:
-            change = json.loads(line)
+            change = _change(line)
             match change["type"]:
                 case "ADDED" | "MODIFIED":
                     yield change["object"]
@@ -80,3 +84,11 @@ class TrainJobs:
             self._api.send("delete", f"{_PATH}/{metadata['name']}", method="DELETE", body=options)
         except Missing:
             return
+
+
+def _change(line: str) -> dict[str, Any]:
+    try:
+        change: dict[str, Any] = json.loads(line)
+    except ValueError as error:
+        raise OutOfReach("the watch was cut off in the middle of a line") from error
+    return change

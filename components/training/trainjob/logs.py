@@ -1,6 +1,7 @@
 """Passing on the log of node 0 while a TrainJob runs, beside the watch on it."""
 
 import threading
+import time
 from contextvars import copy_context
 
 from components.shared import events
@@ -13,8 +14,11 @@ from components.training.trainjob.pods import (
     first_node,
     why_waiting,
 )
+from components.training.trainjob.status import Phase
 
 _PAUSE_S = 2.0
+_WITHOUT_PODS_S = 60.0
+"""How long a job may wait without a pod before that is said: making them takes seconds."""
 
 
 class LogFollower:
@@ -35,10 +39,19 @@ class LogFollower:
         self._read_to: dict[str, str] = {}
         self._finished: set[tuple[str, int]] = set()
         self._problem: str | None = None
+        self._waits_since: float | None = None
         # The step that events belong to, and who observes them, are of this context.
         context = copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True)
         self._thread.start()
+
+    def heed(self, phase: Phase) -> None:
+        """Miss the pods of a job that waits, and not those of one that is suspended.
+
+        Args:
+            phase: how far the job is, each time that it is another one.
+        """
+        self._waits_since = time.monotonic() if phase == "waiting" else None
 
     def finish(self, patience_s: float) -> None:
         """Pass on what was said until now, and stop.
@@ -61,8 +74,10 @@ class LogFollower:
     def _round(self) -> bool:
         """Read what there is; returns whether that was all until a new pod comes."""
         try:
-            pod = first_node(self._pods.of_job(self._job))
+            pods = self._pods.of_job(self._job)
+            pod = first_node(pods)
             if pod is None:
+                self._tell(None if pods else self._why_without_pods())
                 return True
             self._tell(why_waiting(pod))
             return self._read(pod)
@@ -77,16 +92,27 @@ class LogFollower:
         this = (uid, container.get("restartCount", 0))
         if this in self._finished or not ("running" in state or "terminated" in state):
             return True
-        for time, line in self._pods.follow(name, self._read_to.get(uid, "")):
+        for at, line in self._pods.follow(name, self._read_to.get(uid, "")):
             if self._muted.is_set():
                 return True
-            self._read_to[uid] = time
+            self._read_to[uid] = at
             events.relay(line)
         self._problem = None
         if "terminated" in state:  # it was so before the end of the log was read
             self._finished.add(this)
             return True
         return False
+
+    def _why_without_pods(self) -> str | None:
+        """That nobody makes them, where it takes too long: a quota, the pod security standard, an
+        account that is not there."""
+        since = self._waits_since
+        if since is None or time.monotonic() - since < _WITHOUT_PODS_S:
+            return None
+        return (
+            f"no pod has been made; kubectl describe trainjob,jobset,job {self._job} "
+            f"--namespace {self._pods.namespace} tells why"
+        )
 
     def _tell(self, problem: str | None) -> None:
         if problem and problem != self._problem:

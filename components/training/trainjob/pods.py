@@ -64,7 +64,7 @@ def first_failure(pods: list[Pod]) -> Ended | None:
     """The container that failed first: the others fail because of it."""
     found = []
     for pod in pods:
-        ended = (container_of(pod).get("state") or {}).get("terminated")
+        ended = _end_of(container_of(pod))
         if ended and ended["exitCode"] != 0:
             found.append(
                 Ended(
@@ -78,11 +78,25 @@ def first_failure(pods: list[Pod]) -> Ended | None:
     return min(found, key=lambda ended: ended.at, default=None)
 
 
+def _end_of(container: dict[str, Any]) -> dict[str, Any] | None:
+    """How a container ended that does not run; one that waits to be started again (as in
+    CrashLoopBackOff) ended before."""
+    state = container.get("state") or {}
+    if "running" in state:
+        return None
+    return state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+
+
 class Pods:
     """The pods of a namespace. Failures are those of :meth:`Api.send`."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
+
+    @property
+    def namespace(self) -> str:
+        """Where they are."""
+        return self._api.namespace
 
     def of_job(self, name: str) -> list[Pod]:
         """All pods that train in a TrainJob, those that ended included."""

@@ -84,12 +84,13 @@ def _attend(wanted: Job, jobs: TrainJobs, pods: Pods, patience_s: float) -> None
 
 def _follow(job: Job, jobs: TrainJobs, pods: Pods, patience_s: float) -> State:
     name = job["metadata"]["name"]
+    log = LogFollower(pods, name)
 
     def tell(state: State) -> None:
         told = {"reason": state.reason, "message": state.message}
         events.emit("train_job", name=name, phase=state.phase, **told)
+        log.heed(state.phase)
 
-    log = LogFollower(pods, name)
     try:
         state = wait_for_end(jobs, job, patience_s, tell)
     except BaseException:
