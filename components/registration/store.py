@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from components.registration.locking.file_lock import FileLock
+from components.shared import urls
 from components.shared.errors import UserError
+from components.shared.urls import A_TRACKING_URI
 
 _TRACKING = "tracking URI"
 
@@ -65,7 +67,7 @@ def locate(tracking_uri: str) -> Store:
         UserError: no URI is given, it is none or of a kind that MLflow no longer writes to, or
             credentials are in the parameter instead of the environment.
     """
-    if "@" in _split(tracking_uri, _TRACKING).netloc:
+    if "@" in urls.split(tracking_uri, f"the {_TRACKING}", A_TRACKING_URI).netloc:
         raise UserError(
             "tracking_uri holds a user or password, but parameters of a pipeline are kept and "
             "shown; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
@@ -89,7 +91,7 @@ def store_at(uri: str, what: str = _TRACKING) -> Store:
     Raises:
         UserError: it is no URI, or one of a kind that MLflow no longer writes to.
     """
-    parts = _split(uri, what)
+    parts = urls.split(uri, f"the {what}", A_TRACKING_URI)
     if parts.scheme in ("", "file"):
         raise UserError(
             f"{what} {uri}: MLflow keeps no registry in plain folders any more; "
@@ -107,17 +109,6 @@ def store_at(uri: str, what: str = _TRACKING) -> Store:
             f"{what} {uri}: is a folder; name a file in it, as in sqlite:///{database}/mlflow.db"
         )
     return Store(f"sqlite:///{database}", database)
-
-
-def _split(uri: str, what: str) -> SplitResult:
-    """The parts of a URI. It is not repeated in the error: it may hold a password."""
-    try:
-        return urlsplit(uri)
-    except ValueError:
-        raise UserError(
-            f"the {what} is not a URI; it should be one such as http://mlflow:5000 or "
-            "sqlite:///mlflow.db"
-        ) from None
 
 
 def locate_existing(tracking_uri: str) -> Store:

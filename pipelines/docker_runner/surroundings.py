@@ -10,12 +10,12 @@ from pathlib import Path
 
 from components.registration.promotion.actor import ACTOR, actor
 from components.registration.store import Store, locate
+from components.shared import urls
 from components.shared.recipe import BundleTeacher, Recipe
 from components.shared.recipe.inputs import files_of
 from components.shared.recipe.teacher import EndpointTeacher, OnnxTeacher, shares
 from components.shared.storage.cache_settings import FOLDER_VARIABLE, cache_folder
 from components.shared.storage.uris import is_s3, local_path
-from pipelines import urls
 from pipelines.outside_models import model_folders
 
 _PREFIXES = ("AWS_", "MLFLOW_", "KUBEDISTILL_")

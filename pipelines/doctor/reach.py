@@ -1,7 +1,7 @@
 """What cannot be looked at from here, whatever state it is in."""
 
+from components.shared import urls
 from components.shared.cluster import in_pod
-from pipelines import urls
 
 _IN_CLUSTER = (".svc", ".svc.cluster.local")
 

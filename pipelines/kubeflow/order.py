@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from components.shared import urls
 from components.shared.errors import UserError
 from components.shared.files import sha256_bytes
 from components.shared.recipe import Recipe
-from pipelines import urls
 
 _KEY_LENGTH = 10
 

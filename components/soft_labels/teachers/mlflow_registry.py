@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from components.shared import urls
 from components.shared.errors import StorageFailed, UserError
 from components.shared.mlflow_settings import set_mlflow_defaults
+from components.shared.urls import A_TRACKING_URI
 
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
@@ -53,7 +55,7 @@ def fetch_model(uri: str, tracking_uri: str, folder: Path) -> str:
 
 
 def _tracking_uri(given: str) -> str:
-    if "@" in urlsplit(given).netloc:
+    if "@" in urls.split(given, "the tracking URI", A_TRACKING_URI).netloc:
         raise UserError(
             "tracking_uri holds a user or password, but parameters of a pipeline are kept and "
             "shown; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
